@@ -1,0 +1,154 @@
+import type { Command } from '../genesis/commands.ts';
+import type { CommandId, SessionId, UserId } from '../genesis/ids.ts';
+import type { EventRecord } from '../genesis/events.ts';
+import type { Session } from '../genesis/session.ts';
+import type { NewOutboxRow } from '../outbox/outbox-row.ts';
+
+/** Who sends a command, as far as the domain minds. */
+export interface Actor {
+  readonly userId: UserId;
+  /** `author` owns sessions; `agent` answers requests in any of them; `system` is this program itself. */
+  readonly role: 'author' | 'agent' | 'system';
+}
+
+/** Makes a retried request recognisable. Scope: session and user; for CreateSession the user. */
+export interface IdempotencyKey {
+  readonly key: string;
+  /** SHA-256 of method, path, canonical body and If-Match, in hex. */
+  readonly fingerprint: string;
+}
+
+/** One command, its payload already valid by its schema. */
+export interface CommandRequest {
+  readonly commandId: CommandId;
+  /** The session it is for; for CreateSession the id that the new session gets. */
+  readonly sessionId: SessionId;
+  readonly actor: Actor;
+  readonly command: Command;
+  readonly idempotencyKey: IdempotencyKey | null;
+  /** The version that If-Match names, or null. */
+  readonly expectedVersion: number | null;
+  /** W3C trace context of the request, if it brought one. */
+  readonly traceparent: string | null;
+}
+
+/** What an accepted command is answered with, now and on every retry with its key. */
+export interface Answer {
+  readonly commandId: CommandId;
+  readonly sessionId: SessionId;
+  /** PROCESSING: accepted, its result comes later (RequestConceptGeneration). */
+  readonly status: 'COMPLETED' | 'PROCESSING';
+  /** The session's version after the command. */
+  readonly version: number;
+  /** The new session, for CreateSession; null for the others. */
+  readonly session: Session | null;
+}
+
+export type CommandOutcome =
+  | { readonly kind: 'accepted'; readonly answer: Answer; readonly replayed: boolean }
+  | { readonly kind: 'refused'; readonly refusal: CommandRefusal };
+
+/** Why a command was not accepted. A refusal writes nothing and binds no Idempotency-Key. */
+export type CommandRefusal =
+  | { readonly code: 'SESSION_NOT_FOUND' }
+  | { readonly code: 'IDEMPOTENCY_KEY_REUSED' }
+  | { readonly code: 'VERSION_MISMATCH'; readonly actualVersion: number }
+  | { readonly code: 'DUPLICATE_COMMAND'; readonly duplicateCommandId: CommandId }
+  | { readonly code: 'STAGE_MISMATCH'; readonly currentStage: Session['currentStage'] }
+  | { readonly code: 'SESSION_CLOSED'; readonly status: Session['status'] }
+  | { readonly code: 'NOTHING_TO_ANSWER'; readonly outstandingRequestId: CommandId | null };
+
+/** What HTTP needs of this room. */
+export interface CommandService {
+  /**
+   * Takes a command through its transaction. Resolves after COMMIT.
+   * @throws GenesisError OVERLOADED or UNAVAILABLE (certainly nothing written), OUTCOME_UNKNOWN (COMMIT's answer was lost and
+   *   could not be learnt by the deadline; its details carry `command_id` and `session_id`).
+   */
+  execute(request: CommandRequest): Promise<CommandOutcome>;
+}
+
+/** A command in command_inbox that still waits for its result. */
+export interface UnfinishedCommand {
+  readonly commandId: CommandId;
+  readonly sessionId: SessionId;
+  readonly commandType: Command['type'];
+}
+
+/** An accepted command found by its Idempotency-Key. */
+export interface BoundKey {
+  readonly sessionId: SessionId;
+  readonly userId: UserId;
+  readonly key: string;
+  readonly fingerprint: string;
+  /** True when POST /sessions bound it: then its scope is the user. */
+  readonly createsSession: boolean;
+  readonly answer: Answer;
+}
+
+/** A row for command_inbox. */
+export interface InboxRow {
+  readonly request: CommandRequest;
+  readonly status: 'COMPLETED' | 'PROCESSING';
+  readonly answer: Answer;
+  /** Versions of the events it caused. */
+  readonly firstVersion: number;
+  readonly lastVersion: number;
+  /** When an unanswered request fails by itself, in milliseconds since the epoch by the database's clock. */
+  readonly deadline: number | null;
+}
+
+/** The end of a command that was PROCESSING. */
+export interface FinishedCommand {
+  readonly commandId: CommandId;
+  readonly status: 'COMPLETED' | 'FAILED';
+  readonly errorMessage: string | null;
+}
+
+/** A session as it is after the batch; `baseVersion` 0 means that the batch creates it. */
+export interface SessionChange {
+  readonly session: Session;
+  readonly baseVersion: number;
+}
+
+/** All rows of one transaction. Each inbox row and each session occurs at most once. */
+export interface WriteSet {
+  readonly inbox: readonly InboxRow[];
+  readonly finished: readonly FinishedCommand[];
+  readonly events: readonly EventRecord[];
+  /** In (session, version) order: their ids ascend so. */
+  readonly outbox: readonly NewOutboxRow[];
+  readonly sessions: readonly SessionChange[];
+}
+
+export interface LockedSessions {
+  /** Those that exist and that this transaction has locked. */
+  readonly sessions: readonly Session[];
+  /** Those that exist but are locked by somebody else. The rest does not exist. */
+  readonly busy: readonly SessionId[];
+  /** The database's clock, in milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** The steps of one transaction, in this order. Locks come first; what they protect is read by a later statement. */
+export interface CommandTransaction {
+  /** Takes the advisory locks of `createKeys`, then the sessions' row locks, each in sorted order; waits for no session. */
+  lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions>;
+  unfinishedCommands(sessionIds: readonly SessionId[]): Promise<readonly UnfinishedCommand[]>;
+  boundKeys(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<readonly BoundKey[]>;
+  write(rows: WriteSet): Promise<void>;
+}
+
+/** The Idempotency-Key of a CreateSession: its scope is the user. */
+export interface CreateKey {
+  readonly userId: UserId;
+  readonly key: string;
+}
+
+export interface CommandStore {
+  /**
+   * Runs `work` in one transaction and resolves with its result after COMMIT.
+   * @throws GenesisError UNAVAILABLE (rolled back or never begun) or OUTCOME_UNKNOWN.
+   */
+  transaction<Result>(work: (transaction: CommandTransaction) => Promise<Result>): Promise<Result>;
+}
