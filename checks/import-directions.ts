@@ -39,22 +39,22 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   genesis: { rooms: [], packages: ['typebox'], builtins: false },
   outbox: { rooms: ['genesis', 'errors.ts'], packages: [] },
   events: { rooms: ['genesis', 'outbox/outbox-row.ts', ...SHARED], packages: [] },
-  commands: { rooms: ['genesis', 'outbox', ...SHARED], packages: ['uuid'] },
-  relay: { rooms: ['genesis', 'outbox/outbox-row.ts', ...SHARED], packages: [] },
+  commands: { rooms: ['genesis', 'outbox', ...SHARED], packages: ['pino', 'uuid'] },
+  relay: { rooms: ['genesis', 'outbox/outbox-row.ts', ...SHARED], packages: ['pino'] },
 
   postgres: {
     rooms: ['genesis', 'outbox', 'commands/ports.ts', 'events/ports.ts', 'relay/ports.ts', ...SHARED],
-    packages: ['pg', 'uuid'],
+    packages: ['pg', 'pino', 'uuid'],
   },
-  kafka: { rooms: ['genesis', 'outbox', 'relay/ports.ts', ...SHARED], packages: ['@platformatic/kafka'] },
+  kafka: { rooms: ['genesis', 'outbox', 'relay/ports.ts', ...SHARED], packages: ['@platformatic/kafka', 'pino'] },
 
   observability: { rooms: SHARED, packages: ['pino', 'pino-pretty'] },
   http: {
     rooms: ['genesis', 'commands', 'events', 'observability', ...SHARED],
-    packages: ['fastify', '@fastify/type-provider-typebox', 'jose', 'typebox', 'uuid'],
+    packages: ['fastify', '@fastify/type-provider-typebox', 'jose', 'pino', 'typebox', 'uuid'],
   },
-  cli: { rooms: CALLED, packages: ['commander'] },
-  bin: { rooms: [...CALLED, 'cli'], packages: ['commander'], loads: ['local'] },
+  cli: { rooms: CALLED, packages: ['commander', 'pino'] },
+  bin: { rooms: [...CALLED, 'cli'], packages: ['commander', 'pino'], loads: ['local'] },
 };
 
 /** One import that points the wrong way, or that cannot be judged. */
