@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { VARIABLES, type VariableName } from './variables.ts';
+
 export type ServiceType = 'api-gateway' | 'message-relay' | 'all';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -5,7 +8,7 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export interface DatabaseConfig {
   /** postgres://user:password@host:port/database */
   readonly url: string;
-  /** Connections for commands and reads, 1–1000. */
+  /** Most connections for commands and reads. */
   readonly poolSize: number;
 }
 
@@ -14,6 +17,8 @@ export interface KafkaConfig {
   /** host:port of the bootstrap brokers, at least one. */
   readonly brokers: readonly string[];
   readonly topic: string;
+  /** Replicas of the topic when it is created; undefined: 3, or 1 on a cluster of fewer than three brokers. */
+  readonly replication?: number;
   /** Undefined: plain text. */
   readonly tls?: { readonly ca?: string };
   readonly sasl?: {
@@ -23,20 +28,23 @@ export interface KafkaConfig {
   };
 }
 
-/** Where the keys that sign tokens come from. */
+/** Where the keys that verify tokens come from. */
 export type TokenKeys =
   | { readonly kind: 'jwks'; readonly url: string }
   | { readonly kind: 'secret'; readonly secret: string };
 
-export interface TokenConfig {
-  readonly keys: TokenKeys;
-  /** Checked if set; both are required with JWKS. */
+export interface TokenRules {
+  /** Checked if set; both are set with JWKS. */
   readonly issuer?: string;
   readonly audience?: string;
   /** Name of the claim that lists roles. */
   readonly rolesClaim: string;
   /** Seconds that clocks may differ. */
   readonly clockTolerance: number;
+}
+
+export interface TokenConfig extends TokenRules {
+  readonly keys: TokenKeys;
 }
 
 export interface HttpConfig {
@@ -47,9 +55,275 @@ export interface HttpConfig {
   readonly requestTimeout: number;
 }
 
+export interface CommandConfig {
+  /** Milliseconds after which an unanswered request fails. */
+  readonly generationTimeout: number;
+  /** Most commands in one transaction. */
+  readonly batchMax: number;
+  /** Most transactions at a time. */
+  readonly transactionsMax: number;
+  /** Most commands that wait. */
+  readonly queueMax: number;
+}
+
 export interface RelayConfig {
   /** Milliseconds between looks at the outbox when no hint came. */
   readonly pollInterval: number;
   /** Most rows in one claim. */
   readonly batchSize: number;
+}
+
+export interface LocalConfig {
+  /** Folder of the own PostgreSQL and Kafka and of the development key. */
+  readonly dataDir: string;
+  readonly postgresPort?: number;
+  readonly kafkaPort?: number;
+}
+
+/** The whole configuration. Secrets are in it: it is never logged. */
+export interface Config {
+  readonly serviceType: ServiceType;
+  readonly production: boolean;
+  readonly logLevel: LogLevel;
+  /** Null together with kafka: development infrastructure is started. */
+  readonly database: DatabaseConfig | null;
+  readonly kafka: KafkaConfig | null;
+  /** What holds for a database or broker that this program starts itself. */
+  readonly poolSize: number;
+  readonly topic: string;
+  readonly http: HttpConfig;
+  readonly commands: CommandConfig;
+  readonly relay: RelayConfig;
+  /** Null: the development key is used. */
+  readonly tokenKeys: TokenKeys | null;
+  readonly tokenRules: TokenRules;
+  readonly local: LocalConfig;
+}
+
+/** One or more variables are wrong. The message names each, and what it takes. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is wrong:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads the environment once. An empty variable counts as unset.
+ *
+ * @throws ConfigError with every problem at once
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const reader = new Reader(env);
+  const config = read(reader);
+  checkRules(config, reader);
+  if (reader.problems.length > 0) throw new ConfigError(reader.problems);
+  return deepFreeze(config);
+}
+
+function read(reader: Reader): Config {
+  const poolSize = reader.number('POSTGRES_POOL_SIZE', 2, 1_000);
+  const topic = reader.text('KAFKA_TOPIC');
+  return {
+    serviceType: reader.oneOf('SERVICE_TYPE', ['api-gateway', 'message-relay', 'all']),
+    production: reader.optional('NODE_ENV') === 'production',
+    logLevel: LOG_LEVELS[reader.oneOf('LOG_LEVEL', ['DEBUG', 'INFO', 'WARNING', 'ERROR'])],
+    database: readDatabase(reader, poolSize),
+    kafka: readKafka(reader, topic),
+    poolSize,
+    topic,
+    http: {
+      host: reader.text('HOST'),
+      port: reader.number('PORT', 0, 65_535),
+      requestTimeout: reader.seconds('REQUEST_TIMEOUT', 0.5, 300),
+    },
+    commands: {
+      generationTimeout: reader.seconds('GENERATION_TIMEOUT', 1, 604_800),
+      batchMax: reader.number('COMMAND_BATCH_MAX', 1, 1_000),
+      transactionsMax: reader.number('COMMAND_TRANSACTIONS', 1, 100),
+      queueMax: reader.number('COMMAND_QUEUE_MAX', 1, 1_000_000),
+    },
+    relay: {
+      pollInterval: reader.seconds('RELAY_POLL_INTERVAL', 0.01, 3_600),
+      batchSize: reader.number('RELAY_BATCH_SIZE', 1, 10_000),
+    },
+    tokenKeys: readTokenKeys(reader),
+    tokenRules: {
+      ...present('issuer', reader.optional('JWT_ISSUER')),
+      ...present('audience', reader.optional('JWT_AUDIENCE')),
+      rolesClaim: reader.text('JWT_ROLES_CLAIM'),
+      clockTolerance: reader.number('JWT_CLOCK_TOLERANCE', 0, 300),
+    },
+    local: {
+      dataDir: reader.text('LOCAL_DATA_DIR'),
+      ...present('postgresPort', reader.optionalNumber('LOCAL_POSTGRES_PORT', 1, 65_535)),
+      ...present('kafkaPort', reader.optionalNumber('LOCAL_KAFKA_PORT', 1, 65_535)),
+    },
+  };
+}
+
+const LOG_LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' } as const;
+
+function readDatabase(reader: Reader, poolSize: number): DatabaseConfig | null {
+  const url = reader.url('DATABASE_URL', ['postgres:', 'postgresql:']);
+  const host = reader.optional('POSTGRES_HOST');
+  if (url !== undefined && host !== undefined) reader.problem('DATABASE_URL and POSTGRES_HOST exclude each other: set one of them');
+  const port = reader.number('POSTGRES_PORT', 1, 65_535);
+  if (url !== undefined) return { url, poolSize };
+  if (host === undefined) return null;
+  const [user, password, database] = [reader.text('POSTGRES_USER'), reader.text('POSTGRES_PASSWORD'), reader.text('POSTGRES_DB')];
+  const at = host.includes(':') ? `[${host}]` : host;
+  const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;
+  return { url: `postgres://${login}@${at}:${port}/${encodeURIComponent(database)}`, poolSize };
+}
+
+function readKafka(reader: Reader, topic: string): KafkaConfig | null {
+  const list = reader.optional('KAFKA_BROKERS');
+  const host = reader.optional('KAFKA_HOST');
+  const port = reader.number('KAFKA_PORT', 1, 65_535);
+  const replication = reader.optionalNumber('KAFKA_REPLICATION', 1, 32);
+  const tls = readTls(reader);
+  const sasl = readSasl(reader);
+  if (list !== undefined && host !== undefined) reader.problem('KAFKA_BROKERS and KAFKA_HOST exclude each other: set one of them');
+  if (list === undefined && host === undefined) return null;
+  const brokers = list === undefined ? [`${host}:${port}`] : list.split(',').map((broker) => broker.trim());
+  if (!brokers.every((broker) => /^[^\s,]+:\d{1,5}$/u.test(broker))) {
+    reader.problem(`KAFKA_BROKERS must be host:port, several separated by commas, not '${list}'`);
+  }
+  return { brokers, topic, ...present('replication', replication), ...present('tls', tls), ...present('sasl', sasl) };
+}
+
+function readTls(reader: Reader): KafkaConfig['tls'] {
+  const on = reader.oneOf('KAFKA_TLS', ['true', 'false']) === 'true';
+  const file = reader.optional('KAFKA_TLS_CA_FILE');
+  if (!on) {
+    if (file !== undefined) reader.problem('KAFKA_TLS_CA_FILE needs KAFKA_TLS=true');
+    return undefined;
+  }
+  if (file === undefined) return {};
+  try {
+    return { ca: readFileSync(file, 'utf8') };
+  } catch {
+    reader.problem(`KAFKA_TLS_CA_FILE: '${file}' cannot be read`);
+    return {};
+  }
+}
+
+function readSasl(reader: Reader): KafkaConfig['sasl'] {
+  const mechanism = reader.optional('KAFKA_SASL_MECHANISM');
+  if (mechanism === undefined) return undefined;
+  const username = reader.optional('KAFKA_SASL_USERNAME');
+  const password = reader.optional('KAFKA_SASL_PASSWORD');
+  if (username === undefined || password === undefined) {
+    reader.problem('KAFKA_SASL_MECHANISM needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD');
+    return undefined;
+  }
+  return {
+    mechanism: reader.oneOf('KAFKA_SASL_MECHANISM', ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']),
+    username,
+    password,
+  };
+}
+
+function readTokenKeys(reader: Reader): TokenKeys | null {
+  const url = reader.url('JWT_JWKS_URL', ['https:', 'http:']);
+  const secret = reader.optional('JWT_SECRET');
+  if (url !== undefined && secret !== undefined) reader.problem('JWT_JWKS_URL and JWT_SECRET exclude each other: set one of them');
+  if (url !== undefined) {
+    for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE'] as const) {
+      if (reader.optional(name) === undefined) reader.problem(`${name} must be set with JWT_JWKS_URL`);
+    }
+    return { kind: 'jwks', url };
+  }
+  if (secret === undefined) return null;
+  // The value of a secret is never repeated in a message.
+  if (Buffer.byteLength(secret) < 32) reader.problem('JWT_SECRET must have at least 32 bytes');
+  return { kind: 'secret', secret };
+}
+
+/** Rules that concern more than one variable. */
+function checkRules(config: Config, reader: Reader): void {
+  const { database, kafka, production, tokenKeys, serviceType, commands } = config;
+  if ((database === null) !== (kafka === null)) {
+    const [given, missing] = database === null ? ['a broker', 'a database: set DATABASE_URL or POSTGRES_HOST'] : ['a database', 'a broker: set KAFKA_BROKERS or KAFKA_HOST'];
+    reader.problem(`${given} is configured without ${missing}, or neither for the program to start its own`);
+  }
+  if (production && database === null && kafka === null) {
+    reader.problem('NODE_ENV=production needs DATABASE_URL (or POSTGRES_HOST) and KAFKA_BROKERS (or KAFKA_HOST): the own PostgreSQL and Kafka are for development');
+  }
+  if (production && tokenKeys === null && serviceType !== 'message-relay') {
+    reader.problem('NODE_ENV=production needs JWT_JWKS_URL or JWT_SECRET: the development key is for development');
+  }
+  if (commands.transactionsMax >= config.poolSize) reader.problem('COMMAND_TRANSACTIONS must be below POSTGRES_POOL_SIZE');
+}
+
+/** Reads variables and collects what is wrong with them. */
+class Reader {
+  readonly problems: string[] = [];
+  readonly #env: Readonly<Record<string, string | undefined>>;
+
+  constructor(env: Readonly<Record<string, string | undefined>>) {
+    this.#env = env;
+  }
+
+  problem(text: string): void {
+    this.problems.push(text);
+  }
+
+  optional(name: VariableName): string | undefined {
+    const value = this.#env[name];
+    return value === undefined || value === '' ? undefined : value;
+  }
+
+  text(name: VariableName): string {
+    return this.optional(name) ?? VARIABLES[name].default ?? '';
+  }
+
+  oneOf<const T extends string>(name: VariableName, values: readonly [T, ...T[]]): T {
+    const value = this.text(name);
+    const found = values.find((allowed) => allowed === value);
+    if (found === undefined) this.problem(`${name} must be one of ${values.join(', ')}, not '${value}'`);
+    return found ?? values[0];
+  }
+
+  number(name: VariableName, min: number, max: number): number {
+    return this.#parse(name, this.text(name), { min, max, whole: true });
+  }
+
+  optionalNumber(name: VariableName, min: number, max: number): number | undefined {
+    return this.optional(name) === undefined ? undefined : this.number(name, min, max);
+  }
+
+  /** In milliseconds. */
+  seconds(name: VariableName, min: number, max: number): number {
+    return this.#parse(name, this.text(name), { min, max, whole: false }) * 1_000;
+  }
+
+  url(name: VariableName, protocols: readonly string[]): string | undefined {
+    const value = this.optional(name);
+    if (value === undefined) return undefined;
+    const protocol = URL.parse(value)?.protocol;
+    // Not repeated: it may hold a password.
+    if (protocol === undefined || !protocols.includes(protocol)) this.problem(`${name} must be a URL that begins with ${protocols.join('// or ')}//`);
+    return value;
+  }
+
+  #parse(name: VariableName, value: string, { min, max, whole }: { min: number; max: number; whole: boolean }): number {
+    const number = /^\d+(\.\d+)?$/u.test(value) ? Number(value) : Number.NaN;
+    if (number >= min && number <= max && (!whole || Number.isInteger(number))) return number;
+    this.problem(`${name} must be a ${whole ? 'whole ' : ''}number from ${min} to ${max}, not '${value}'`);
+    return min;
+  }
+}
+
+function present<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [K in Name]?: Value } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [K in Name]?: Value });
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part);
+  return Object.freeze(value);
 }

@@ -130,13 +130,33 @@ export interface LockedSessions {
   readonly now: number;
 }
 
+/** What a batch asks of the inbox. */
+export interface InboxQuery {
+  readonly sessionIds: readonly SessionId[];
+  /** Keys of commands for existing sessions. */
+  readonly sessionKeys: readonly SessionKey[];
+  readonly createKeys: readonly CreateKey[];
+}
+
+export interface InboxState {
+  readonly unfinished: readonly UnfinishedCommand[];
+  readonly bound: readonly BoundKey[];
+}
+
 /** The steps of one transaction, in this order. Locks come first; what they protect is read by a later statement. */
 export interface CommandTransaction {
   /** Takes the advisory locks of `createKeys`, then the sessions' row locks, each in sorted order; waits for no session. */
   lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions>;
-  unfinishedCommands(sessionIds: readonly SessionId[]): Promise<readonly UnfinishedCommand[]>;
-  boundKeys(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<readonly BoundKey[]>;
+  readInbox(query: InboxQuery): Promise<InboxState>;
+  /** At most once per transaction. */
   write(rows: WriteSet): Promise<void>;
+}
+
+/** The Idempotency-Key of a command for an existing session: its scope is the session and the user. */
+export interface SessionKey {
+  readonly sessionId: SessionId;
+  readonly userId: UserId;
+  readonly key: string;
 }
 
 /** The Idempotency-Key of a CreateSession: its scope is the user. */
@@ -148,7 +168,19 @@ export interface CreateKey {
 export interface CommandStore {
   /**
    * Runs `work` in one transaction and resolves with its result after COMMIT.
-   * @throws GenesisError UNAVAILABLE (rolled back or never begun) or OUTCOME_UNKNOWN.
+   *
+   * @param timeLimit Milliseconds for everything, finding out about a lost COMMIT included.
+   * @throws TransactionConflict if the database asks to try again (nothing written).
+   * @throws GenesisError UNAVAILABLE (certainly nothing written) or OUTCOME_UNKNOWN.
+   * @throws whatever `work` throws (rolled back).
    */
-  transaction<Result>(work: (transaction: CommandTransaction) => Promise<Result>): Promise<Result>;
+  transaction<Result>(
+    work: (transaction: CommandTransaction) => Promise<Result>,
+    timeLimit: number,
+  ): Promise<Result>;
+}
+
+/** Deadlock, serialisation failure or lock time-out: the same transaction may succeed when tried again. */
+export class TransactionConflict extends Error {
+  override readonly name = 'TransactionConflict';
 }

@@ -1,0 +1,213 @@
+import type { Logger } from 'pino';
+import { GenesisError } from '../errors.ts';
+import type { SessionId } from '../genesis/ids.ts';
+import type { Service } from '../service.ts';
+import type { BatchOutcome, BatchSettings } from './batch-work.ts';
+import {
+  TransactionConflict,
+  type CommandOutcome,
+  type CommandRequest,
+  type CommandService,
+  type CommandStore,
+} from './ports.ts';
+import { processBatch } from './process-batch.ts';
+
+export interface GroupCommitSettings extends BatchSettings {
+  /** Most commands in one transaction. */
+  readonly batchMax: number;
+  /** Most transactions at a time. */
+  readonly transactionsMax: number;
+  /** Most commands that wait for a transaction; one more is refused with OVERLOADED. */
+  readonly queueMax: number;
+  /** Milliseconds a command may wait for a transaction, then it is refused with OVERLOADED. */
+  readonly queueTimeout: number;
+  /** Milliseconds that a transaction may take. */
+  readonly transactionTimeout: number;
+}
+
+interface Waiting {
+  readonly request: CommandRequest;
+  /** When its time in the queue is over, by the monotonic clock. */
+  readonly expiresAt: number;
+  readonly resolve: (outcome: CommandOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Milliseconds, at the least and at the most, until a deferred command is tried again. */
+const DEFERRAL = { min: 3, max: 20 };
+
+/**
+ * Takes commands into transactions. Commands that wait at the same time share one; a lone command never waits for company.
+ * A session is in one transaction at a time per process, so its commands never wait for each other's row lock.
+ */
+export class GroupCommit implements Service, CommandService {
+  readonly name = 'commands';
+  readonly #store: CommandStore;
+  readonly #settings: GroupCommitSettings;
+  readonly #logger: Logger;
+  readonly #onCommit: () => void;
+  /** In the order in which they expire. */
+  #queue: Waiting[] = [];
+  readonly #deferred = new Map<Waiting, NodeJS.Timeout>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #busySessions = new Set<SessionId>();
+  #accepting = false;
+  #alarm: NodeJS.Timeout | null = null;
+
+  /** @param onCommit Called after each transaction that wrote events: the relay may be woken. */
+  constructor(store: CommandStore, settings: GroupCommitSettings, logger: Logger, onCommit: () => void) {
+    this.#store = store;
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#onCommit = onCommit;
+  }
+
+  start(): Promise<void> {
+    this.#accepting = true;
+    return Promise.resolve();
+  }
+
+  /** Refuses what waits (certainly nothing written) and lets the transactions under way end. */
+  async stop(): Promise<void> {
+    this.#accepting = false;
+    if (this.#alarm !== null) clearTimeout(this.#alarm);
+    this.#alarm = null;
+    for (const timer of this.#deferred.values()) clearTimeout(timer);
+    for (const waiting of [...this.#deferred.keys(), ...this.#queue]) waiting.reject(stopping());
+    this.#deferred.clear();
+    this.#queue = [];
+    await Promise.allSettled(this.#running);
+  }
+
+  execute(request: CommandRequest): Promise<CommandOutcome> {
+    if (!this.#accepting) return Promise.reject(stopping());
+    if (this.#queue.length + this.#deferred.size >= this.#settings.queueMax) {
+      return Promise.reject(new GenesisError('OVERLOADED', 'Too many commands are waiting. Nothing was written; try again.'));
+    }
+    return new Promise((resolve, reject) => {
+      const expiresAt = performance.now() + this.#settings.queueTimeout;
+      this.#queue.push({ request, expiresAt, resolve, reject });
+      this.#pump();
+    });
+  }
+
+  /** Starts transactions while there is room and work; then sets the alarm for what may wait too long. */
+  #pump(): void {
+    while (this.#accepting && this.#running.size < this.#settings.transactionsMax) {
+      const batch = this.#take();
+      if (batch.length === 0) break;
+      const run = this.#run(batch).finally(() => {
+        this.#running.delete(run);
+        this.#pump();
+      });
+      this.#running.add(run);
+    }
+    this.#setAlarm();
+  }
+
+  /** The next batch, in the order of arrival, of sessions that are in no transaction of this process. */
+  #take(): Waiting[] {
+    const batch: Waiting[] = [];
+    const left: Waiting[] = [];
+    for (const waiting of this.#queue) {
+      const ready = batch.length < this.#settings.batchMax && !this.#busySessions.has(waiting.request.sessionId);
+      (ready ? batch : left).push(waiting);
+    }
+    this.#queue = left;
+    for (const { request } of batch) this.#busySessions.add(request.sessionId);
+    return batch;
+  }
+
+  /** Neither a full set of transactions nor a busy session keeps a command waiting past its time. */
+  #setAlarm(): void {
+    const [first] = this.#queue;
+    if (this.#alarm !== null || first === undefined) return;
+    const wake = () => {
+      this.#alarm = null;
+      this.#expire();
+      this.#setAlarm();
+    };
+    this.#alarm = setTimeout(wake, Math.max(1, first.expiresAt - performance.now()));
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    const alive = this.#queue.findIndex((waiting) => waiting.expiresAt > now);
+    for (const waiting of this.#queue.splice(0, alive === -1 ? this.#queue.length : alive)) waiting.reject(expired());
+  }
+
+  async #run(batch: readonly Waiting[]): Promise<void> {
+    try {
+      await this.#attempt(batch);
+    } finally {
+      for (const { request } of batch) this.#busySessions.delete(request.sessionId);
+    }
+  }
+
+  async #attempt(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const requests = batch.map((waiting) => waiting.request);
+      const work = (transaction: Parameters<typeof processBatch>[0]) => processBatch(transaction, requests, this.#settings);
+      const outcomes = await this.#store.transaction(work, this.#settings.transactionTimeout);
+      this.#deliver(batch, outcomes);
+    } catch (error) {
+      await this.#afterFailure(batch, error);
+    }
+  }
+
+  #deliver(batch: readonly Waiting[], outcomes: readonly BatchOutcome[]): void {
+    let wrote = false;
+    for (const [index, waiting] of batch.entries()) {
+      const outcome = outcomes[index];
+      if (outcome === undefined) throw new Error('a batch has one outcome per command');
+      if (outcome.kind === 'deferred') this.#defer(waiting);
+      else {
+        wrote ||= outcome.kind === 'accepted' && !outcome.replayed;
+        waiting.resolve(outcome);
+      }
+    }
+    if (wrote) this.#onCommit();
+  }
+
+  #defer(waiting: Waiting): void {
+    if (!this.#accepting) return waiting.reject(stopping());
+    const pause = DEFERRAL.min + Math.random() * (DEFERRAL.max - DEFERRAL.min);
+    const requeue = () => {
+      this.#deferred.delete(waiting);
+      if (waiting.expiresAt <= performance.now()) return waiting.reject(expired());
+      // Back to its place: those that came later expire later.
+      const at = this.#queue.findIndex((other) => other.expiresAt > waiting.expiresAt);
+      this.#queue.splice(at === -1 ? this.#queue.length : at, 0, waiting);
+      this.#pump();
+    };
+    this.#deferred.set(waiting, setTimeout(requeue, pause));
+  }
+
+  /** Nothing of the batch was written, or nobody knows: decide each again, alone, unless what failed concerns them all. */
+  async #afterFailure(batch: readonly Waiting[], error: unknown): Promise<void> {
+    if (error instanceof TransactionConflict) {
+      for (const waiting of batch) this.#defer(waiting);
+    } else if (error instanceof GenesisError) {
+      for (const waiting of batch) waiting.reject(explain(error, waiting.request));
+    } else if (batch.length === 1) {
+      for (const waiting of batch) waiting.reject(error);
+    } else {
+      this.#logger.error({ err: error, commands: batch.length }, 'a batch failed; its commands are decided again, one by one');
+      for (const waiting of batch) await this.#attempt([waiting]);
+    }
+  }
+}
+
+function explain(error: GenesisError, { commandId, sessionId }: CommandRequest): GenesisError {
+  if (error.code !== 'OUTCOME_UNKNOWN') return error;
+  const details = { command_id: commandId, session_id: sessionId };
+  return new GenesisError(error.code, error.message, details, { cause: error });
+}
+
+function expired(): GenesisError {
+  return new GenesisError('OVERLOADED', 'The command waited too long for its turn. Nothing was written; try again.');
+}
+
+function stopping(): GenesisError {
+  return new GenesisError('UNAVAILABLE', 'This server is stopping. Nothing was written; try again.');
+}

@@ -1,0 +1,41 @@
+import { BatchWork, type BatchOutcome, type BatchSettings } from './batch-work.ts';
+import type { CommandRequest, CommandTransaction, CreateKey, SessionKey } from './ports.ts';
+
+/**
+ * Judges the commands of one batch in the order given, inside one transaction, and writes all rows of all accepted ones by one
+ * statement. No outcome may leave before the transaction has committed: a refusal or a replay may depend on a batch-mate.
+ */
+export async function processBatch(
+  transaction: CommandTransaction,
+  batch: readonly CommandRequest[],
+  settings: BatchSettings,
+): Promise<readonly BatchOutcome[]> {
+  const sessionIds = [...new Set(batch.filter((request) => !createsSession(request)).map((r) => r.sessionId))];
+  const createKeys = batch.flatMap(createKeyOf);
+  const locked = await transaction.lock(sessionIds, createKeys);
+  const lockedIds = locked.sessions.map((session) => session.sessionId);
+  const sessionKeys = batch.flatMap(sessionKeyOf);
+  const inbox =
+    lockedIds.length + createKeys.length === 0
+      ? { unfinished: [], bound: [] }
+      : await transaction.readInbox({ sessionIds: lockedIds, sessionKeys, createKeys });
+  const work = new BatchWork(locked, inbox, settings);
+  const outcomes = batch.map((request) => work.judge(request));
+  if (work.hasRows) await transaction.write(work);
+  return outcomes;
+}
+
+function createsSession(request: CommandRequest): boolean {
+  return request.command.type === 'CreateSession';
+}
+
+function createKeyOf(request: CommandRequest): CreateKey[] {
+  const { idempotencyKey, actor } = request;
+  return createsSession(request) && idempotencyKey !== null ? [{ userId: actor.userId, key: idempotencyKey.key }] : [];
+}
+
+function sessionKeyOf(request: CommandRequest): SessionKey[] {
+  const { idempotencyKey, actor, sessionId } = request;
+  if (createsSession(request) || idempotencyKey === null) return [];
+  return [{ sessionId, userId: actor.userId, key: idempotencyKey.key }];
+}

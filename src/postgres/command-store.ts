@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import type { Pool, PoolClient } from 'pg';
+import type {
+  BoundKey,
+  CommandStore,
+  CommandTransaction,
+  CreateKey,
+  InboxQuery,
+  InboxState,
+  LockedSessions,
+  UnfinishedCommand,
+  WriteSet,
+} from '../commands/ports.ts';
+import type { CommandId, SessionId, UserId } from '../genesis/ids.ts';
+import { toSession, type SessionRow } from './session-row.ts';
+import { sql } from './sql.ts';
+import { runTransaction } from './transaction.ts';
+import { writeParameters } from './write-parameters.ts';
+
+const STATEMENTS = {
+  lockCreateKeys: sql('commands/lock-create-keys'),
+  lockSessions: sql('commands/lock-sessions'),
+  existingSessions: sql('commands/existing-sessions'),
+  clock: sql('commands/clock'),
+  readInbox: sql('commands/read-inbox'),
+  write: sql('commands/write'),
+};
+
+/** A CommandStore on the four tables. */
+export function createCommandStore(pool: Pool): CommandStore {
+  return {
+    transaction: (work, timeLimit) =>
+      runTransaction(
+        pool,
+        async (client) => {
+          const transaction = new PostgresCommandTransaction(client);
+          return { result: await work(transaction), xid: transaction.xid };
+        },
+        timeLimit,
+      ),
+  };
+}
+
+interface Clock {
+  readonly now: Date;
+}
+
+class PostgresCommandTransaction implements CommandTransaction {
+  readonly #client: PoolClient;
+  xid: string | null = null;
+
+  constructor(client: PoolClient) {
+    this.#client = client;
+  }
+
+  async lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions> {
+    if (createKeys.length > 0) await this.#run('lockCreateKeys', [advisoryLocks(createKeys)]);
+    const rows = sessionIds.length === 0 ? [] : await this.#run<SessionRow & Clock>('lockSessions', [sessionIds]);
+    const locked = new Set(rows.map((row) => row.session_id));
+    const missing = sessionIds.filter((id) => !locked.has(id));
+    const busy = missing.length === 0 ? [] : await this.#run<{ session_id: SessionId }>('existingSessions', [missing]);
+    const now = rows[0]?.now ?? (await this.#clock());
+    return { sessions: rows.map(toSession), busy: busy.map((row) => row.session_id), now: now.getTime() };
+  }
+
+  async #clock(): Promise<Date> {
+    const [row] = await this.#run<Clock>('clock', []);
+    if (row === undefined) throw new Error('the database told no time');
+    return row.now;
+  }
+
+  async readInbox({ sessionIds, sessionKeys, createKeys }: InboxQuery): Promise<InboxState> {
+    const rows = await this.#run<InboxRow>('readInbox', [
+      sessionIds,
+      sessionKeys.map((key) => key.sessionId),
+      sessionKeys.map((key) => key.userId),
+      sessionKeys.map((key) => key.key),
+      createKeys.map((key) => key.userId),
+      createKeys.map((key) => key.key),
+    ]);
+    return { unfinished: rows.filter(isUnfinished).map(toUnfinished), bound: rows.filter(isBound).map(toBoundKey) };
+  }
+
+  async write(rows: WriteSet): Promise<void> {
+    const [written] = await this.#run<{ finished: number; sessions: number; xid: string }>('write', writeParameters(rows));
+    if (written?.finished !== rows.finished.length || written.sessions !== rows.sessions.length) {
+      throw new Error('a row that the batch has locked was not as it was read; nothing is written');
+    }
+    this.xid = written.xid;
+  }
+
+  async #run<Row extends object>(statement: keyof typeof STATEMENTS, values: readonly unknown[]): Promise<readonly Row[]> {
+    const text = STATEMENTS[statement];
+    const { rows } = await this.#client.query<Row>({ name: statement, text, values: [...values] });
+    return rows;
+  }
+}
+
+/** 64 bits of the scope of each key, sorted: the order in which every batch takes these locks. */
+function advisoryLocks(keys: readonly CreateKey[]): readonly bigint[] {
+  const hashes = keys.map(({ userId, key }) =>
+    createHash('sha256').update(JSON.stringify([userId, key])).digest().readBigInt64BE(),
+  );
+  return [...new Set(hashes)].toSorted((a, b) => (a < b ? -1 : 1));
+}
+
+interface InboxRow {
+  readonly kind: 'unfinished' | 'bound';
+  readonly id: CommandId;
+  readonly session_id: SessionId;
+  readonly user_id: UserId;
+  readonly command_type: UnfinishedCommand['commandType'];
+  readonly idempotency_key: string | null;
+  readonly fingerprint: string | null;
+  readonly response: BoundKey['answer'] | null;
+}
+
+type BoundRow = InboxRow & {
+  readonly idempotency_key: string;
+  readonly fingerprint: string;
+  readonly response: BoundKey['answer'];
+};
+
+function isUnfinished(row: InboxRow): boolean {
+  return row.kind === 'unfinished';
+}
+
+function isBound(row: InboxRow): row is BoundRow {
+  return row.kind === 'bound';
+}
+
+function toUnfinished(row: InboxRow): UnfinishedCommand {
+  return { commandId: row.id, sessionId: row.session_id, commandType: row.command_type };
+}
+
+function toBoundKey(row: BoundRow): BoundKey {
+  return {
+    sessionId: row.session_id,
+    userId: row.user_id,
+    key: row.idempotency_key,
+    fingerprint: row.fingerprint,
+    createsSession: row.command_type === 'CreateSession',
+    answer: row.response,
+  };
+}

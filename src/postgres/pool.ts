@@ -1,0 +1,42 @@
+import pg from 'pg';
+import type { Logger } from 'pino';
+import type { DatabaseConfig } from '../config.ts';
+
+export interface PoolLimits {
+  /** Milliseconds to wait for a connection. */
+  readonly connectTimeout: number;
+  /** Milliseconds that one statement may run. */
+  readonly statementTimeout: number;
+  /** Milliseconds that a statement may wait for a lock. */
+  readonly lockTimeout: number;
+  /** Milliseconds after which the server ends a transaction whose client says nothing: a frozen process keeps no lock for long. */
+  readonly idleInTransactionTimeout: number;
+}
+
+export const DEFAULT_LIMITS: PoolLimits = {
+  connectTimeout: 2_000,
+  statementTimeout: 5_000,
+  lockTimeout: 1_000,
+  idleInTransactionTimeout: 5_000,
+};
+
+/**
+ * A pool of connections. `application_name` tells in pg_stat_activity who they are.
+ * The caller ends it.
+ */
+export function createPool(config: DatabaseConfig, name: string, logger: Logger, limits: PoolLimits = DEFAULT_LIMITS): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: config.url,
+    max: config.poolSize,
+    application_name: name,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: limits.connectTimeout,
+    statement_timeout: limits.statementTimeout,
+    lock_timeout: limits.lockTimeout,
+    idle_in_transaction_session_timeout: limits.idleInTransactionTimeout,
+  });
+  // An idle connection that breaks is replaced at the next use; without a listener the error would end the process.
+  pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection broke'));
+  return pool;
+}

@@ -1,0 +1,28 @@
+import type { Pool } from 'pg';
+import { errorCode, translate } from './errors.ts';
+
+/** What every replica must agree on: it stands in the database, not in anybody's environment. */
+export interface DatabaseSettings {
+  /** Number of shards: the partitions of the topic. */
+  readonly shards: number;
+}
+
+const UNDEFINED_TABLE = '42P01';
+
+/**
+ * @throws GenesisError UNAVAILABLE
+ * @throws Error if the database was never migrated
+ */
+export async function readSettings(pool: Pool): Promise<DatabaseSettings> {
+  try {
+    const { rows } = await pool.query<{ shards: number }>('SELECT shards FROM genesis_settings');
+    const [row] = rows;
+    if (row === undefined) throw new Error('genesis_settings has no row: restore the one that the first migration wrote');
+    return row;
+  } catch (error) {
+    if (errorCode(error) === UNDEFINED_TABLE) {
+      throw new Error('the database has no Genesis tables: run `genesis migrate` first', { cause: error });
+    }
+    throw translate(error);
+  }
+}

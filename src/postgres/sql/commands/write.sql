@@ -1,0 +1,69 @@
+-- All rows of one batch in one statement. $1 is the time of the batch. Each row is touched by one part only: the parts of a WITH
+-- run in no defined order and see one snapshot. The counts tell whether every row that had to change was there.
+WITH inbox AS (
+  INSERT INTO command_inbox (
+    id, session_id, user_id, command_type, idempotency_key, fingerprint, payload, status, response,
+    first_version, last_version, deadline, created_at, updated_at
+  )
+  SELECT i.*, $1, $1
+  FROM unnest(
+    $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::json[],
+    $11::int[], $12::int[], $13::timestamptz[]
+  ) AS i
+), finished AS (
+  UPDATE command_inbox AS c
+  SET status = f.status, error_message = f.error_message, updated_at = $1
+  FROM unnest($14::uuid[], $15::text[], $16::text[]) AS f (id, status, error_message)
+  WHERE c.id = f.id AND c.status = 'PROCESSING'
+  RETURNING 1
+), sessions AS MATERIALIZED (
+  SELECT *
+  FROM unnest(
+    $17::uuid[], $18::int[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::json[],
+    $25::int[], $26::uuid[], $27::uuid[], $28::uuid[], $29::timestamptz[], $30::timestamptz[]
+  ) AS s (
+    session_id, base_version, user_id, status, current_stage, title, idea, confirmed_data,
+    version, last_event_id, outstanding_request, outstanding_event, created_at, updated_at
+  )
+), created AS (
+  INSERT INTO genesis_sessions (
+    session_id, user_id, status, current_stage, title, idea, confirmed_data,
+    version, last_event_id, outstanding_request, outstanding_event, created_at, updated_at
+  )
+  SELECT session_id, user_id, status, current_stage, title, idea, confirmed_data,
+         version, last_event_id, outstanding_request, outstanding_event, created_at, updated_at
+  FROM sessions WHERE base_version = 0
+  RETURNING 1
+), updated AS (
+  UPDATE genesis_sessions AS g
+  SET status = s.status, current_stage = s.current_stage, title = s.title, idea = s.idea, confirmed_data = s.confirmed_data,
+      version = s.version, last_event_id = s.last_event_id, outstanding_request = s.outstanding_request,
+      outstanding_event = s.outstanding_event, updated_at = s.updated_at
+  FROM sessions AS s
+  WHERE g.session_id = s.session_id AND g.version = s.base_version AND s.base_version > 0
+  RETURNING 1
+), events AS (
+  INSERT INTO domain_events (
+    event_id, aggregate_type, aggregate_id, aggregate_version, event_type, event_version, payload, metadata,
+    correlation_id, causation_id, created_at
+  )
+  SELECT event_id, 'GENESIS_SESSION', aggregate_id, aggregate_version, event_type, event_version, payload, metadata,
+         correlation_id, causation_id, created_at
+  FROM unnest(
+    $31::uuid[], $32::uuid[], $33::int[], $34::text[], $35::int[], $36::json[], $37::json[], $38::uuid[], $39::uuid[],
+    $40::timestamptz[]
+  ) AS e (
+    event_id, aggregate_id, aggregate_version, event_type, event_version, payload, metadata, correlation_id, causation_id,
+    created_at
+  )
+), outbox AS (
+  -- The sequence is read in the order of the rows: the ids of one session ascend with its versions.
+  INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers, scheduled_at, created_at)
+  SELECT event_id, topic, key, shard, sequence, payload, headers, $1, $1
+  FROM unnest($41::uuid[], $42::text[], $43::uuid[], $44::int[], $45::int[], $46::text[], $47::json[])
+    WITH ORDINALITY AS o (event_id, topic, key, shard, sequence, payload, headers, n)
+  ORDER BY n
+)
+SELECT (SELECT count(*) FROM finished)::int AS finished,
+       ((SELECT count(*) FROM created) + (SELECT count(*) FROM updated))::int AS sessions,
+       pg_current_xact_id()::text AS xid

@@ -1,0 +1,89 @@
+import type { WriteSet } from '../commands/ports.ts';
+import { timestamp } from '../outbox/envelope.ts';
+
+/**
+ * The parameters of commands/write.sql: the time of the batch, then one array per column. A change of either is a change of both.
+ */
+export function writeParameters(rows: WriteSet): readonly unknown[] {
+  return [batchTime(rows), ...inboxColumns(rows), ...finishedColumns(rows), ...sessionColumns(rows), ...eventColumns(rows), ...outboxColumns(rows)];
+}
+
+/** The inbox and the outbox carry the time of the last event of the batch: by the database's clock, as all times are. */
+function batchTime({ events }: WriteSet): string {
+  return timestamp(Math.max(...events.map((event) => event.occurredAt)));
+}
+
+function column<Row, Value>(rows: readonly Row[], value: (row: Row) => Value): readonly Value[] {
+  return rows.map(value);
+}
+
+function inboxColumns({ inbox }: WriteSet): readonly unknown[] {
+  return [
+    column(inbox, ({ request }) => request.commandId),
+    column(inbox, ({ request }) => request.sessionId),
+    column(inbox, ({ request }) => request.actor.userId),
+    column(inbox, ({ request }) => request.command.type),
+    column(inbox, ({ request }) => request.idempotencyKey?.key ?? null),
+    column(inbox, ({ request }) => request.idempotencyKey?.fingerprint ?? null),
+    column(inbox, ({ request }) => JSON.stringify(request.command.payload)),
+    column(inbox, ({ status }) => status),
+    column(inbox, ({ answer }) => JSON.stringify(answer)),
+    column(inbox, ({ firstVersion }) => firstVersion),
+    column(inbox, ({ lastVersion }) => lastVersion),
+    column(inbox, ({ deadline }) => (deadline === null ? null : timestamp(deadline))),
+  ];
+}
+
+function finishedColumns({ finished }: WriteSet): readonly unknown[] {
+  return [
+    column(finished, ({ commandId }) => commandId),
+    column(finished, ({ status }) => status),
+    column(finished, ({ errorMessage }) => errorMessage),
+  ];
+}
+
+function sessionColumns({ sessions }: WriteSet): readonly unknown[] {
+  return [
+    column(sessions, ({ session }) => session.sessionId),
+    column(sessions, ({ baseVersion }) => baseVersion),
+    column(sessions, ({ session }) => session.userId),
+    column(sessions, ({ session }) => session.status),
+    column(sessions, ({ session }) => session.currentStage),
+    column(sessions, ({ session }) => session.title),
+    column(sessions, ({ session }) => session.idea),
+    column(sessions, ({ session }) => JSON.stringify(session.confirmedData)),
+    column(sessions, ({ session }) => session.version),
+    column(sessions, ({ session }) => session.lastEventId),
+    column(sessions, ({ session }) => session.outstandingRequest?.requestId ?? null),
+    column(sessions, ({ session }) => session.outstandingRequest?.eventId ?? null),
+    column(sessions, ({ session }) => timestamp(session.createdAt)),
+    column(sessions, ({ session }) => timestamp(session.updatedAt)),
+  ];
+}
+
+function eventColumns({ events }: WriteSet): readonly unknown[] {
+  return [
+    column(events, (event) => event.eventId),
+    column(events, (event) => event.aggregateId),
+    column(events, (event) => event.aggregateVersion),
+    column(events, (event) => event.eventType),
+    column(events, (event) => event.eventVersion),
+    column(events, (event) => event.payload),
+    column(events, (event) => event.metadata),
+    column(events, (event) => event.correlationId),
+    column(events, (event) => event.causationId),
+    column(events, (event) => timestamp(event.occurredAt)),
+  ];
+}
+
+function outboxColumns({ outbox }: WriteSet): readonly unknown[] {
+  return [
+    column(outbox, (row) => row.eventId),
+    column(outbox, (row) => row.topic),
+    column(outbox, (row) => row.key),
+    column(outbox, (row) => row.shard),
+    column(outbox, (row) => row.sequence),
+    column(outbox, (row) => row.payload),
+    column(outbox, (row) => JSON.stringify(row.headers)),
+  ];
+}
