@@ -58,7 +58,10 @@ export interface OutboxStore {
 
 /** The right to drain the outbox of one database. In time one per shard; now one for all. */
 export interface Lease {
-  /** Waits as standby until this process holds the lease, or `signal` aborts (then rejects with its reason). */
+  /**
+   * Waits as standby until this process holds the lease, or `signal` aborts (then rejects with its reason). Rejects with the
+   * driver's error when the database cannot be asked; to try again is the caller's part.
+   */
   acquire(signal: AbortSignal): Promise<HeldLease>;
 }
 
@@ -66,6 +69,7 @@ export interface HeldLease {
   readonly store: OutboxStore;
   /** Aborts once the lease is lost. */
   readonly lost: AbortSignal;
+  /** Gives the lease back. Calls that are under way fail with `LeaseLost`. Never rejects. */
   release(): Promise<void>;
 }
 

@@ -1,0 +1,34 @@
+import type { OutgoingRecord } from '../relay/ports.ts';
+
+/**
+ * Largest record that is sent at all, in bytes of its value. A request beyond the broker's socket.request.max.bytes (100 MiB
+ * by default) is answered by a closed connection, which nobody could tell from an outage.
+ */
+const MAX_VALUE_BYTES = 50 * 1024 * 1024;
+
+/**
+ * Why a record cannot be encoded, or null. Checked here because the client either retries such a record for ever or writes
+ * something else (a lone surrogate becomes U+FFFD). Types are checked too: rows come from a database.
+ */
+export function encodingFault(record: OutgoingRecord): string | null {
+  const { key, payload, shard, headers } = record;
+  const fault = textFault('the key', key) ?? textFault('the value', payload) ?? headersFault(headers);
+  if (fault !== null) return fault;
+  if (!Number.isInteger(shard) || shard < 0) return `the partition is ${String(shard)}`;
+  const bytes = Buffer.byteLength(payload);
+  return bytes > MAX_VALUE_BYTES ? `the value has ${bytes} bytes, more than any request may carry` : null;
+}
+
+function headersFault(headers: unknown): string | null {
+  if (typeof headers !== 'object' || headers === null) return 'the headers are no object';
+  for (const [name, value] of Object.entries(headers)) {
+    const fault = textFault('a header name', name) ?? textFault(`the header ${name}`, value);
+    if (fault !== null) return fault;
+  }
+  return null;
+}
+
+function textFault(what: string, text: unknown): string | null {
+  if (typeof text !== 'string') return `${what} is no text`;
+  return text.isWellFormed() ? null : `${what} has a lone surrogate`;
+}

@@ -1,0 +1,118 @@
+import { Socket } from 'node:net';
+import pg from 'pg';
+import { LeaseLost } from '../relay/ports.ts';
+
+export interface LeaseConnectionOptions {
+  /** Milliseconds without an answer after which the connection counts as lost. */
+  readonly callTimeout: number;
+  /** Milliseconds between heartbeats while nothing else is asked. */
+  readonly heartbeatInterval: number;
+}
+
+/**
+ * How soon the server ends the session of a client that vanished without a word: 5 s idle, then 3 probes 3 s apart, and as
+ * long for bytes that nobody acknowledges.
+ */
+const SERVER_OPTIONS = [
+  'tcp_keepalives_idle=5',
+  'tcp_keepalives_interval=3',
+  'tcp_keepalives_count=3',
+  'tcp_user_timeout=15000',
+  'idle_in_transaction_session_timeout=10000',
+];
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Opens a connection for a lease. @throws the driver's error */
+export async function openLeaseConnection(url: string, options: LeaseConnectionOptions): Promise<LeaseConnection> {
+  // Our own socket: the driver has no way to end a connection whose other end does not answer.
+  const socket = new Socket();
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'genesis-relay',
+    stream: () => socket,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 5_000,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    // The server gives a statement up before we give up the connection.
+    statement_timeout: Math.ceil(options.callTimeout / 2),
+    lock_timeout: Math.ceil(options.callTimeout / 2),
+    options: SERVER_OPTIONS.map((setting) => `-c ${setting}`).join(' '),
+  });
+  const connection = new LeaseConnection(client, socket, options);
+  try {
+    await client.connect();
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+  return connection;
+}
+
+/** One session at the server, whose loss is noticed within the call timeout, by a heartbeat when nothing else is asked. */
+export class LeaseConnection {
+  readonly #client: pg.Client;
+  readonly #socket: Socket;
+  readonly #callTimeout: number;
+  readonly #lost = new AbortController();
+  readonly #heartbeat: NodeJS.Timeout;
+  #closed = false;
+  #busy = false;
+
+  constructor(client: pg.Client, socket: Socket, options: LeaseConnectionOptions) {
+    this.#client = client;
+    this.#socket = socket;
+    this.#callTimeout = options.callTimeout;
+    client.on('error', (error) => this.#lose(error));
+    client.on('end', () => this.#lose(new Error('the connection ended')));
+    this.#heartbeat = setInterval(() => void this.#beat(), options.heartbeatInterval);
+  }
+
+  /** Aborts once the connection is lost; its reason says why. Not by `close`. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** @throws LeaseLost once the connection is lost or closed; the driver's error when the server refuses the statement. */
+  async query<Row>(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
+    if (this.#closed || this.#lost.signal.aborted) throw this.#gone();
+    const deadline = setTimeout(() => {
+      this.#lose(new Error(`the database did not answer within ${this.#callTimeout} ms`));
+    }, this.#callTimeout);
+    this.#busy = true;
+    try {
+      const result = await this.#client.query<Row & pg.QueryResultRow>(text, [...values]);
+      return result.rows;
+    } catch (error) {
+      if (error instanceof pg.DatabaseError && error.severity === 'ERROR') throw error;
+      // Anything but a refused statement leaves the session in doubt.
+      this.#lose(error instanceof Error ? error : new Error(String(error)));
+      throw this.#gone();
+    } finally {
+      this.#busy = false;
+      clearTimeout(deadline);
+    }
+  }
+
+  /** Ends the connection, and with it the lock, at once. */
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#heartbeat);
+    this.#socket.destroy();
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#busy) return;
+    // Whoever uses the connection learns its loss from `lost`.
+    await this.query('SELECT 1', []).catch(() => {});
+  }
+
+  #lose(reason: Error): void {
+    clearInterval(this.#heartbeat);
+    this.#socket.destroy();
+    if (!this.#closed) this.#lost.abort(reason);
+  }
+
+  #gone(): LeaseLost {
+    return new LeaseLost('the lease is gone', { cause: this.#lost.signal.reason });
+  }
+}

@@ -1,0 +1,75 @@
+import type { EventId, SessionId } from '../genesis/ids.ts';
+import type { RecordHeaders } from '../outbox/outbox-row.ts';
+import type { ClaimedRow, OutboxStore } from '../relay/ports.ts';
+import { sql } from './sql.ts';
+
+const CLAIM = sql('outbox/claim');
+const MARK_SENT = sql('outbox/mark-sent');
+const SCHEDULE_RETRY = sql('outbox/schedule-retry');
+const MARK_FAILED = sql('outbox/mark-failed');
+const NEXT_RETRY = sql('outbox/next-retry');
+
+/** Most bytes of payload in one claim: what a relay holds in memory. */
+const MAX_CLAIM_BYTES = 16 * 1024 * 1024;
+
+/** Runs a statement on the connection that holds the lease. Fails with LeaseLost once that is gone. */
+export type LeasedQuery = <Row>(text: string, values: readonly unknown[]) => Promise<readonly Row[]>;
+
+interface OutboxRecord {
+  /** bigint: the driver gives text. */
+  readonly id: string;
+  readonly event_id: EventId;
+  readonly topic: string;
+  readonly key: SessionId;
+  readonly shard: number;
+  readonly sequence: number;
+  readonly payload: string;
+  readonly headers: RecordHeaders;
+  readonly retry_count: number;
+  readonly max_retries: number;
+  readonly created_at: number;
+}
+
+export function createOutboxStore(query: LeasedQuery): OutboxStore {
+  return {
+    async claim(limit) {
+      const rows = await query<OutboxRecord>(CLAIM, [limit, MAX_CLAIM_BYTES]);
+      return rows.map(toClaimedRow);
+    },
+    async markSent(sent) {
+      const columns = [
+        sent.map(({ id }) => id),
+        sent.map(({ partition }) => partition),
+        sent.map(({ offset }) => offset),
+      ];
+      await query(MARK_SENT, columns);
+    },
+    async scheduleRetry({ id, error }, delayMs) {
+      await query(SCHEDULE_RETRY, [id, error, delayMs]);
+    },
+    async markFailed({ id, error }) {
+      await query(MARK_FAILED, [id, error]);
+    },
+    async nextRetryIn() {
+      const [row] = await query<{ milliseconds: number | null }>(NEXT_RETRY, []);
+      const milliseconds = row?.milliseconds ?? null;
+      return milliseconds === null ? null : Math.max(0, Math.ceil(milliseconds));
+    },
+  };
+}
+
+function toClaimedRow(row: OutboxRecord): ClaimedRow {
+  return {
+    id: Number(row.id),
+    eventId: row.event_id,
+    topic: row.topic,
+    key: row.key,
+    shard: row.shard,
+    sequence: row.sequence,
+    payload: row.payload,
+    headers: row.headers,
+    retryCount: row.retry_count,
+    maxRetries: row.max_retries,
+    createdAt: row.created_at,
+  };
+}

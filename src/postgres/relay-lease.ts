@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HeldLease, Lease } from '../relay/ports.ts';
+import { createOutboxStore } from './outbox-store.ts';
+import { openLeaseConnection, type LeaseConnection } from './lease-connection.ts';
+
+export interface RelayLeaseOptions {
+  /** Milliseconds between a standby's tries to take over. Default 500. */
+  readonly standbyInterval?: number;
+  /** Milliseconds without an answer after which the connection counts as lost. Default 10,000. */
+  readonly callTimeout?: number;
+  /** Milliseconds between heartbeats while nothing else is asked. Default 2,000. */
+  readonly heartbeatInterval?: number;
+}
+
+/** The advisory lock "GENE", 0: the whole outbox. The second number is free for shards. Locks are per database. */
+const TRY_LOCK = 'SELECT pg_try_advisory_lock(1195724357, 0) AS held';
+
+/**
+ * The lease as a session-level advisory lock on a connection of its own; claims and marks run on that connection, so losing it
+ * loses both. The standby polls: a statement that waits for the lock would hold back vacuum for as long as it waits.
+ */
+export function createRelayLease(databaseUrl: string, options: RelayLeaseOptions = {}): Lease {
+  const { standbyInterval = 500, callTimeout = 10_000, heartbeatInterval = 2_000 } = options;
+  return {
+    async acquire(signal) {
+      signal.throwIfAborted();
+      const connection = await openLeaseConnection(databaseUrl, { callTimeout, heartbeatInterval });
+      try {
+        await takeLock(connection, standbyInterval, signal);
+      } catch (error) {
+        connection.close();
+        throw error;
+      }
+      return hold(connection);
+    },
+  };
+}
+
+async function takeLock(connection: LeaseConnection, interval: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const [row] = await connection.query<{ held: boolean }>(TRY_LOCK, []);
+    if (row?.held === true) return;
+    await sleep(interval, undefined, { signal });
+    signal.throwIfAborted();
+  }
+}
+
+function hold(connection: LeaseConnection): HeldLease {
+  return {
+    store: createOutboxStore(async (text, values) => connection.query(text, values)),
+    lost: connection.lost,
+    async release() {
+      connection.close();
+      return Promise.resolve();
+    },
+  };
+}

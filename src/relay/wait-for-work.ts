@@ -1,0 +1,37 @@
+import { pause } from './pause.ts';
+import type { Wakeup } from './ports.ts';
+
+/**
+ * Hints between claims. A hint is remembered from `begin` on, so that one that arrives while a claim runs (and that the claim
+ * may have missed) makes the next `wait` return at once.
+ */
+export class WorkSignal {
+  #hinted = false;
+  #wake: (() => void) | null = null;
+  readonly #unsubscribe: () => void;
+
+  constructor(wakeup: Wakeup) {
+    this.#unsubscribe = wakeup.subscribe(() => {
+      this.#hinted = true;
+      this.#wake?.();
+    });
+  }
+
+  /** To be called before each claim: earlier hints are about what that claim will see. */
+  begin(): void {
+    this.#hinted = false;
+  }
+
+  /** Waits for a hint, `ms` milliseconds or the signal, whichever comes first. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#hinted || signal.aborted) return;
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    await pause(ms, AbortSignal.any([signal, woken.signal]));
+    this.#wake = null;
+  }
+
+  close(): void {
+    this.#unsubscribe();
+  }
+}
