@@ -1,0 +1,126 @@
+import type { ServerResponse } from 'node:http';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { watchRoutes, type NoRoute } from './allowed-methods.ts';
+import { answerClientError } from './client-errors.ts';
+import { asGenesisError } from './error-translation.ts';
+import { registerHealthRoutes } from './health-routes.ts';
+import { malformed, parseJsonBody } from './json-body.ts';
+import { pathOf } from './paths.ts';
+import { DEFAULT_LIMITS, type HttpDependencies, type HttpLimits } from './ports.ts';
+import { problemOf } from './problem.ts';
+import { contextOf } from './request-context.ts';
+import { isRepeated } from './request-headers.ts';
+import { logFailure, logRequest } from './request-log.ts';
+import { registerSessionRoutes } from './session-routes.ts';
+import { unauthenticated, type TokenVerifier } from './tokens.ts';
+import { GenesisError } from '../errors.ts';
+
+/** Milliseconds between looks for requests that are too slow. */
+const TIMEOUT_SWEEP = 1_000;
+/** Longer than any URL that Node lets in: a long id is refused as no UUID, after authentication, as every other. */
+const NO_PARAM_LIMIT = 65_536;
+/** The only body that this API reads (RFC 8259 knows no parameters; `charset=utf-8` is common and true). */
+const JSON_IN_UTF8 = /^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i;
+
+/** The API, not yet listening; and every answer that has begun and not ended. */
+export interface HttpApp {
+  readonly fastify: FastifyInstance;
+  readonly open: ReadonlySet<ServerResponse>;
+}
+
+/** Assembles the API: what every request goes through, then the routes of each kind. */
+export function createApp(dependencies: HttpDependencies): HttpApp {
+  const limits = { ...DEFAULT_LIMITS, ...dependencies.limits };
+  const open = new Set<ServerResponse>();
+  const app = createFastify(dependencies, limits, open);
+  app.server.on('request', (_request, response) => {
+    open.add(response);
+    response.once('close', () => open.delete(response));
+  });
+
+  const noRoute = watchRoutes(app);
+  app.addHook('onRequest', (request, _reply, done) => done(refusalBeforeRouting(request, noRoute)));
+  app.addHook('onResponse', (request, reply, done) => {
+    logRequest(dependencies.logger, request, reply);
+    done();
+  });
+  app.setErrorHandler((error, request, reply) => sendProblem(dependencies, error, request, reply));
+  readOnlyJson(app);
+
+  registerHealthRoutes(app, dependencies);
+  app.register(async (authenticated) => {
+    authenticated.addHook('onRequest', (request) => authenticate(dependencies.tokens, request));
+    registerSessionRoutes(authenticated, dependencies);
+  });
+  return { fastify: app, open };
+}
+
+function createFastify(
+  dependencies: HttpDependencies,
+  limits: HttpLimits,
+  open: ReadonlySet<ServerResponse>,
+): FastifyInstance {
+  return fastify({
+    // Its own lines would repeat ours, and its request serializer writes URLs with their queries.
+    logger: false,
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: limits.receiveTimeout,
+    keepAliveTimeout: limits.keepAliveTimeout,
+    connectionTimeout: limits.socketTimeout,
+    http: {
+      headersTimeout: limits.headersTimeout,
+      connectionsCheckingInterval: TIMEOUT_SWEEP,
+      // Checked by us, so that it is told as every other error.
+      requireHostHeader: false,
+    },
+    routerOptions: { maxParamLength: NO_PARAM_LIMIT },
+    // While it stops, what still arrives on an open connection is answered as usual, and that connection then closed.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(dependencies, error, request, reply);
+    },
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, open),
+  });
+}
+
+/** What can be refused before a byte of the body is read. */
+function refusalBeforeRouting(request: FastifyRequest, noRoute: NoRoute): GenesisError | undefined {
+  // RFC 9112, 3.2.
+  if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
+    return malformed('The Host header is missing');
+  return request.is404 ? noRoute(request.method, request.url) : undefined;
+}
+
+async function authenticate(tokens: TokenVerifier, request: FastifyRequest): Promise<void> {
+  if (isRepeated(request.raw.rawHeaders, 'authorization')) throw unauthenticated('malformed');
+  contextOf(request).principal = await tokens.verify(request.headers.authorization);
+}
+
+function readOnlyJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const encoding = request.headers['content-encoding'] ?? 'identity';
+    if (!JSON_IN_UTF8.test(request.headers['content-type'] ?? '') || encoding.toLowerCase() !== 'identity') {
+      const message = 'The body must be application/json in UTF-8, not compressed';
+      done(new GenesisError('UNSUPPORTED_MEDIA_TYPE', message));
+      return;
+    }
+    try {
+      done(null, parseJsonBody(body as Buffer));
+    } catch (error) {
+      done(asGenesisError(error));
+    }
+  });
+}
+
+function sendProblem(
+  { logger }: HttpDependencies,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const refusal = asGenesisError(error);
+  logFailure(logger, refusal, request);
+  const problem = problemOf(refusal, { path: pathOf(request.url), traceId: contextOf(request).traceId });
+  return reply.code(problem.status).headers(problem.headers).send(problem.body);
+}

@@ -1,0 +1,30 @@
+import { malformed } from './json-body.ts';
+import type { SessionId } from '../genesis/ids.ts';
+
+/** Where sessions live. */
+export const SESSIONS = '/api/v1/genesis/sessions';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+export function sessionPath(sessionId: string): string {
+  return `${SESSIONS}/${sessionId}`;
+}
+
+export function commandPath(sessionId: string, commandId: string): string {
+  return `${SESSIONS}/${sessionId}/commands/${commandId}`;
+}
+
+/**
+ * The session that a path names. Ids are kept and compared in lower case (RFC 9562, 4: accepted in either).
+ * @throws GenesisError MALFORMED_REQUEST
+ */
+export function sessionIdOf(params: { readonly session_id: string }): SessionId {
+  if (!UUID.test(params.session_id)) throw malformed('The session id in the path is not a UUID');
+  return params.session_id.toLowerCase() as SessionId;
+}
+
+/** The path of a URL without its query, which could carry what must not be repeated. */
+export function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}

@@ -1,0 +1,63 @@
+import type { Logger } from 'pino';
+import type { CommandService } from '../commands/ports.ts';
+import type { HttpConfig } from '../config.ts';
+import type { SessionId } from '../genesis/ids.ts';
+import type { Session } from '../genesis/session.ts';
+import type { TokenVerifier } from './tokens.ts';
+
+/** Reads the current state of sessions. */
+export interface SessionReader {
+  /**
+   * The session, whoever owns it, or null when there is none. Who may see it is judged here in `http`.
+   * @throws GenesisError UNAVAILABLE
+   */
+  read(sessionId: SessionId): Promise<Session | null>;
+}
+
+/** Whether something that this service needs is there. */
+export interface ReadinessCheck {
+  /** Goes out to whoever asks /readyz. */
+  readonly name: string;
+  readonly ok: boolean;
+  /** Goes to the log only: it may say where the dependency lives. */
+  readonly detail?: string;
+}
+
+/** Bounds of the HTTP server; times in milliseconds. */
+export interface HttpLimits {
+  /** Most bytes of a request body. */
+  readonly bodyBytes: number;
+  /** From the first byte of a connection or request to the end of its headers. */
+  readonly headersTimeout: number;
+  /** From the first byte of a request to the end of its body. */
+  readonly receiveTimeout: number;
+  /** How long a connection may idle between requests. Longer than the usual 60 s of a load balancer, so that it closes first. */
+  readonly keepAliveTimeout: number;
+  /** How long a socket may be silent while an answer waits to be taken. */
+  readonly socketTimeout: number;
+  /** How long `stop` waits for answers in flight before it cuts them. */
+  readonly stopGrace: number;
+}
+
+export const DEFAULT_LIMITS: HttpLimits = {
+  bodyBytes: 262_144,
+  headersTimeout: 10_000,
+  receiveTimeout: 20_000,
+  keepAliveTimeout: 65_000,
+  socketTimeout: 120_000,
+  stopGrace: 5_000,
+};
+
+/** What the HTTP API is wired to. */
+export interface HttpDependencies {
+  readonly config: HttpConfig;
+  readonly tokens: TokenVerifier;
+  readonly commands: CommandService;
+  readonly sessions: SessionReader;
+  /** Asks every dependency; each answer within the request time limit counts, later ones do not. */
+  readonly readiness: () => Promise<readonly ReadinessCheck[]>;
+  readonly logger: Logger;
+  /** A new UUIDv7, in lower case. */
+  newId(): string;
+  readonly limits?: Partial<HttpLimits>;
+}

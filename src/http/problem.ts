@@ -1,0 +1,81 @@
+import { ERRORS, type ErrorCode, type ErrorDetails, type GenesisError } from '../errors.ts';
+import { commandPath } from './paths.ts';
+
+/** Seconds after which a request that was turned away for want of capacity may be worth repeating. */
+const RETRY_AFTER = '1';
+
+/** Where and in which trace it happened. */
+export interface Occurrence {
+  /** The path of the request, without its query; null when it could not be read that far. */
+  readonly path: string | null;
+  readonly traceId: string;
+  /** When HTTP has a closer status than the code's own: 408 and 431 are kinds of MALFORMED_REQUEST. */
+  readonly status?: number;
+}
+
+/** An answer that tells an error (RFC 9457). */
+export interface Problem {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON text. */
+  readonly body: string;
+}
+
+/** The URI that names a kind of error. A name, not an address; docs/api.md explains each. */
+export function problemType(code: ErrorCode): string {
+  return `urn:genesis:error:${code}`;
+}
+
+/** Tells an error: its code's status and title, its own message and details, which never displace the members that all have. */
+export function problemOf(error: GenesisError, { path, traceId, status }: Occurrence): Problem {
+  const { title, status: usual } = ERRORS[error.code];
+  const body = {
+    ...error.details,
+    type: problemType(error.code),
+    title,
+    status: status ?? usual,
+    detail: error.message,
+    ...(path === null ? {} : { instance: path }),
+    error_code: error.code,
+    message: error.message,
+    trace_id: traceId,
+  };
+  return { status: body.status, headers: headersOf(error), body: JSON.stringify(body) };
+}
+
+function headersOf(error: GenesisError): Record<string, string> {
+  return {
+    'content-type': 'application/problem+json; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...particularHeaders(error),
+  };
+}
+
+function particularHeaders({ code, details }: GenesisError): Record<string, string> {
+  switch (code) {
+    case 'UNAUTHENTICATED':
+      return { 'www-authenticate': challenge(String(details['reason'])) };
+    case 'METHOD_NOT_ALLOWED':
+      return { allow: String(details['allow']) };
+    case 'RATE_LIMITED':
+    case 'OVERLOADED':
+    case 'UNAVAILABLE':
+      return { 'retry-after': RETRY_AFTER };
+    case 'OUTCOME_UNKNOWN':
+      return locationOf(details);
+    default:
+      return {};
+  }
+}
+
+/** Where to learn later what became of the command. */
+function locationOf({ session_id: session, command_id: command }: ErrorDetails): Record<string, string> {
+  return typeof session === 'string' && typeof command === 'string' ? { location: commandPath(session, command) } : {};
+}
+
+/** RFC 6750, 3: a request without a token is told nothing but the scheme. */
+function challenge(reason: string): string {
+  const realm = 'Bearer realm="genesis"';
+  return reason === 'missing' ? realm : `${realm}, error="invalid_token", error_description="${reason}"`;
+}
