@@ -7,8 +7,10 @@ const needsInfrastructure = ['test/**/*.integration.test.ts', 'test/local/**/*.t
 /** What every run has in common. */
 export const shared = {
   reporters: ['default', './test/support/summary-reporter.ts'],
-  // Child processes can only be measured from forks.
   pool: 'forks',
+  // Node itself loads tests and sources, as it does in production. What the child processes of a test cover then falls on
+  // the same positions in the code, so both can be added up.
+  experimental: { viteModuleRunner: false },
   // Files run side by side, each with its own database; more workers than this only make a small machine's timings worse.
   maxWorkers: 2,
   // Generous: these limits are for what hangs, not for what is slow on a busy machine.
@@ -31,7 +33,10 @@ export const integration: TestProjectInlineConfiguration = {
   test: { name: 'integration', include: needsInfrastructure, globalSetup: './test/support/global-setup.ts' },
 };
 
-/** Code that no test loads counts too, and so does what runs in the child processes that tests start. */
+/**
+ * Code that no test loads counts too, and so does what runs in the child processes that tests start, as long as they
+ * inherit `process.env` and end by themselves: a process that is killed writes no coverage.
+ */
 export const coverage = {
   provider: 'v8',
   include: ['src/**/*.ts'],
