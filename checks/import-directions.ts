@@ -55,7 +55,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['fastify', '@fastify/type-provider-typebox', 'jose', 'pino', 'typebox', 'uuid'],
   },
   cli: { rooms: CALLED, packages: ['commander', 'pino'] },
-  bin: { rooms: [...CALLED, 'cli'], packages: ['commander', 'pino'], loads: ['local'] },
+  bin: { rooms: [...CALLED, 'cli'], packages: ['commander', 'pino', 'uuid'], loads: ['local'] },
 };
 
 /** One import that points the wrong way, or that cannot be judged. */
