@@ -12,8 +12,8 @@ declare module 'vitest' {
 
 /** Runs once before the integration tests; what it returns runs once after them. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { postgresUrl, brokers, stop } = await startTestInfrastructure();
-  project.provide('postgresUrl', postgresUrl);
-  project.provide('brokers', brokers);
-  return stop;
+  const infrastructure = await startTestInfrastructure();
+  project.provide('postgresUrl', infrastructure.postgresUrl);
+  project.provide('brokers', infrastructure.brokers);
+  return () => infrastructure.stop();
 }
