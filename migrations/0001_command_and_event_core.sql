@@ -38,6 +38,10 @@ CREATE UNIQUE INDEX command_inbox_idempotency_key ON command_inbox (session_id, 
   WHERE idempotency_key IS NOT NULL AND command_type <> 'CreateSession';
 CREATE UNIQUE INDEX command_inbox_create_key ON command_inbox (user_id, idempotency_key)
   WHERE idempotency_key IS NOT NULL AND command_type = 'CreateSession';
+-- A session's commands, newest first or oldest first: ids are UUIDv7.
+CREATE INDEX command_inbox_session ON command_inbox (session_id, id);
+-- Requests that fail by themselves when their time is over.
+CREATE INDEX command_inbox_deadline ON command_inbox (deadline) WHERE status = 'PROCESSING' AND deadline IS NOT NULL;
 
 -- The only truth. Append-only.
 CREATE TABLE domain_events (
@@ -150,7 +154,12 @@ CREATE TABLE genesis_sessions (
   -- The unanswered RequestConceptGeneration and its event.
   outstanding_request uuid,
   outstanding_event uuid,
+  -- The newest level of the event schema that any event of this session needs (EVENT_SCHEMA_LEVEL in the code): a program that
+  -- knows less must not judge its commands.
+  schema_level integer NOT NULL DEFAULT 1 CHECK (schema_level >= 1),
   created_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL,
   CHECK ((outstanding_request IS NULL) = (outstanding_event IS NULL))
 ) WITH (fillfactor = 70);
+-- An author's sessions, newest first.
+CREATE INDEX genesis_sessions_user ON genesis_sessions (user_id, session_id);

@@ -17,7 +17,7 @@ export interface KafkaConfig {
   /** host:port of the bootstrap brokers, at least one. */
   readonly brokers: readonly string[];
   readonly topic: string;
-  /** Replicas of the topic when it is created; undefined: 3, or 1 on a cluster of fewer than three brokers. */
+  /** Replicas of the topic when it is created. Default 3. */
   readonly replication?: number;
   /** Undefined: plain text. */
   readonly tls?: { readonly ca?: string };
@@ -184,7 +184,7 @@ function readKafka(reader: Reader, topic: string): KafkaConfig | null {
   const list = reader.optional('KAFKA_BROKERS');
   const host = reader.optional('KAFKA_HOST');
   const port = reader.number('KAFKA_PORT', 1, 65_535);
-  const replication = reader.optionalNumber('KAFKA_REPLICATION', 1, 32);
+  const replication = reader.number('KAFKA_REPLICATION', 1, 32);
   const tls = readTls(reader);
   const sasl = readSasl(reader);
   if (list !== undefined && host !== undefined) reader.problem('KAFKA_BROKERS and KAFKA_HOST exclude each other: set one of them');
@@ -193,7 +193,7 @@ function readKafka(reader: Reader, topic: string): KafkaConfig | null {
   if (!brokers.every((broker) => /^[^\s,]+:\d{1,5}$/u.test(broker))) {
     reader.problem(`KAFKA_BROKERS must be host:port, several separated by commas, not '${list}'`);
   }
-  return { brokers, topic, ...present('replication', replication), ...present('tls', tls), ...present('sasl', sasl) };
+  return { brokers, topic, replication, ...present('tls', tls), ...present('sasl', sasl) };
 }
 
 function readTls(reader: Reader): KafkaConfig['tls'] {

@@ -12,7 +12,7 @@ export const VARIABLES = {
   KAFKA_HOST: { default: null, meaning: 'Host of a Kafka broker' },
   KAFKA_PORT: { default: '9092', meaning: 'Port of that broker' },
   KAFKA_TOPIC: { default: 'domain-events', meaning: 'Topic of the events' },
-  KAFKA_REPLICATION: { default: null, meaning: 'Replicas of the topic, 1–32, when it is created; min.insync.replicas becomes one less, at least 1. Without it: 3, or 1 on a cluster of fewer than three brokers' },
+  KAFKA_REPLICATION: { default: '3', meaning: 'Replicas of the topic when it is created, 1–32; min.insync.replicas becomes one less, at least 1' },
   KAFKA_TLS: { default: 'false', meaning: 'true: connect by TLS' },
   KAFKA_TLS_CA_FILE: { default: null, meaning: 'PEM file with the certificate authority of the brokers' },
   KAFKA_SASL_MECHANISM: { default: null, meaning: 'PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512' },

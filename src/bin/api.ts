@@ -1,0 +1,64 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Pool } from 'pg';
+import { GroupCommit } from '../commands/group-commit.ts';
+import type { TokenKeys } from '../config.ts';
+import type { ReadinessCheck } from '../http/ports.ts';
+import { createHttpServer } from '../http/server.ts';
+import { createTokenVerifier } from '../http/tokens.ts';
+import { createCommandStore } from '../postgres/command-store.ts';
+import { createPool } from '../postgres/pool.ts';
+import { readSession } from '../postgres/session-reader.ts';
+import { readSettings } from '../postgres/settings.ts';
+import type { Relay } from '../relay/relay.ts';
+import { closing } from './lifecycle.ts';
+import type { Parts } from './parts.ts';
+import { untilAvailable } from './until-available.ts';
+
+/** Shares of REQUEST_TIMEOUT: waiting for a transaction, and the transaction. What is left over is for everything else. */
+const QUEUE_SHARE = 0.4;
+const TRANSACTION_SHARE = 0.5;
+
+export interface ApiParts extends Parts {
+  readonly tokenKeys: TokenKeys;
+  /** The relay in the same process, if there is one. */
+  readonly relay: Relay | null;
+}
+
+/** Starts the API; resolves with its address. */
+export async function startApi({ config, infrastructure, lifecycle, logger, signal, wakeup, tokenKeys, relay }: ApiParts): Promise<string> {
+  const pool = createPool(infrastructure.database, 'genesis-api', logger);
+  await lifecycle.start(closing('pool', () => pool.end()));
+  const { shards } = await untilAvailable('the database', () => readSettings(pool), logger, signal);
+  const { requestTimeout } = config.http;
+  const settings = {
+    ...config.commands,
+    destination: { topic: config.topic, shards },
+    newId: uuidv7,
+    queueTimeout: requestTimeout * QUEUE_SHARE,
+    transactionTimeout: requestTimeout * TRANSACTION_SHARE,
+  };
+  const commands = new GroupCommit(createCommandStore(pool), settings, logger, () => wakeup.notify());
+  await lifecycle.start(commands);
+  const server = createHttpServer({
+    config: config.http,
+    tokens: createTokenVerifier({ ...config.tokenRules, keys: tokenKeys }),
+    commands,
+    sessions: { read: (sessionId) => readSession(pool, sessionId) },
+    readiness: () => readiness(pool, relay),
+    logger,
+    newId: uuidv7,
+  });
+  await lifecycle.start(server);
+  return server.address();
+}
+
+/** The API is ready while its database answers. A relay beside it is told of, but commands are taken without it. */
+async function readiness(pool: Pool, relay: Relay | null): Promise<readonly ReadinessCheck[]> {
+  const database = await pool.query('SELECT 1').then(
+    () => ({ name: 'database', ok: true }),
+    (error: unknown) => ({ name: 'database', ok: false, detail: String(error) }),
+  );
+  if (relay === null) return [database];
+  const { state, lastError } = relay.status();
+  return [database, { name: 'relay', ok: state !== 'stopped', ...(lastError === null ? {} : { detail: lastError }) }];
+}

@@ -1,0 +1,64 @@
+import { readEndpoints, removeEndpoints, writeEndpoints } from '../cli/endpoints-file.ts';
+import { loadConfig, type Config, type ServiceType } from '../config.ts';
+import { developmentKey } from '../http/development-key.ts';
+import { createLogger } from '../observability/logger.ts';
+import { createLocalWakeup } from '../relay/local-wakeup.ts';
+import { startApi } from './api.ts';
+import { banner } from './banner.ts';
+import { provideInfrastructure, type Infrastructure } from './infrastructure.ts';
+import { closing, Lifecycle, STOP_GRACE } from './lifecycle.ts';
+import type { Parts } from './parts.ts';
+import { startRelay } from './relay.ts';
+import { aborted, shutdownSignal } from './shutdown.ts';
+
+/**
+ * Runs the services of `serviceType` (null: what SERVICE_TYPE says) until a signal ends them.
+ *
+ * @throws ConfigError, or an Error whose message says what to mend; whatever was started has ended by then.
+ */
+export async function run(serviceType: ServiceType | null, env: NodeJS.ProcessEnv): Promise<void> {
+  const config = loadConfig(serviceType === null ? env : { ...env, SERVICE_TYPE: serviceType });
+  const signal = shutdownSignal();
+  const readable = process.stdout.isTTY || config.database === null;
+  const logger = createLogger({ level: config.logLevel, readable });
+  const lifecycle = new Lifecycle(logger);
+  try {
+    const infrastructure = await provideInfrastructure(config, {
+      joinNeighbour: serviceType !== null,
+      progress: (line) => console.log(`  ${line}`),
+      signal,
+    });
+    await lifecycle.start(closing('infrastructure', () => infrastructure.stop()));
+    const { promise: failed, reject: fail } = Promise.withResolvers<never>();
+    failed.catch(() => undefined);
+    await Promise.race([startServices({ config, infrastructure, lifecycle, logger, signal, fail }), failed]);
+    const failure = await Promise.race([aborted(signal), infrastructure.failed, failed]);
+    if (failure !== undefined) throw failure;
+    logger.info({ signal: signal.reason }, 'stopping');
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    // A service that hangs must not keep the process for ever; what it had is safe in the database.
+    setTimeout(() => process.exit(1), STOP_GRACE).unref();
+    await lifecycle.stop();
+  }
+}
+
+async function startServices(shared: Omit<Parts, 'wakeup'>): Promise<void> {
+  const { config, infrastructure, lifecycle, logger } = shared;
+  const parts: Parts = { ...shared, wakeup: createLocalWakeup() };
+  const tokenKeys = config.tokenKeys ?? { kind: 'secret', secret: await developmentKey(config.local.dataDir) };
+  const relay = config.serviceType === 'api-gateway' ? null : await startRelay(parts);
+  const api = config.serviceType === 'message-relay' ? null : await startApi({ ...parts, tokenKeys, relay });
+  await announce(config, infrastructure, api, lifecycle);
+  if (infrastructure.origin !== 'configured') await banner(config, infrastructure, api, tokenKeys);
+  logger.info({ service: config.serviceType, api, relay: relay !== null }, 'ready');
+}
+
+/** Leaves word for `genesis endpoints`, unless the instance that owns the infrastructure has done so. */
+async function announce(config: Config, { origin, database, kafka }: Infrastructure, api: string | null, lifecycle: Lifecycle): Promise<void> {
+  const { dataDir } = config.local;
+  if (origin === 'neighbour' || (origin === 'configured' && (await readEndpoints(dataDir)) !== null)) return;
+  await writeEndpoints(dataDir, { api, postgres: database.url, kafka: kafka.brokers });
+  await lifecycle.start(closing('endpoints', () => removeEndpoints(dataDir)));
+}

@@ -1,0 +1,37 @@
+import { Command } from 'commander';
+import type { ServiceType } from '../config.ts';
+import { endpointsCommand } from './endpoints.ts';
+import { migrateCommand } from './migrate.ts';
+import { runCommands } from './run.ts';
+import { tokenCommand } from './token.ts';
+
+/** What the command line cannot do by itself: run the services until a signal ends them. */
+export interface Actions {
+  run(serviceType: ServiceType | null): Promise<void>;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The command line: one file per sub-command. */
+export function createProgram(actions: Actions, env: Environment, version: string): Command {
+  const program = new Command('genesis')
+    .description('Genesis: commands in by HTTP, ordered and lossless domain events out by Kafka, through a transactional outbox.')
+    .version(version)
+    .showHelpAfterError('(run with --help to see what there is)')
+    .addHelpText('after', HELP);
+  for (const command of runCommands(actions)) program.addCommand(command);
+  return program.addCommand(migrateCommand(env)).addCommand(tokenCommand(env)).addCommand(endpointsCommand(env));
+}
+
+const HELP = `
+First steps:
+  $ genesis start                     API and relay, with their own PostgreSQL and Kafka in .genesis/
+  $ genesis token --user ada          a token for development, to send as "Authorization: Bearer …"
+  $ genesis endpoints --json          where API, PostgreSQL and Kafka can be reached
+
+In production, with DATABASE_URL, KAFKA_BROKERS and JWT_JWKS_URL set:
+  $ genesis migrate && genesis api    as many of it as you like
+  $ genesis relay                     one drains the outbox, further ones stand by
+
+Configuration is by environment variables: docs/configuration.md has them all.
+Exit codes: 0 done · 1 failed, the message says why · 2 wrong usage or configuration`;

@@ -1,0 +1,25 @@
+import { Command } from 'commander';
+import type { Actions } from './program.ts';
+
+const OWN = `
+With neither DATABASE_URL (or POSTGRES_HOST) nor KAFKA_BROKERS (or KAFKA_HOST) set it uses the PostgreSQL and Kafka of the
+instance that runs in this folder, or starts its own; their data is kept in LOCAL_DATA_DIR (.genesis).
+Ctrl-C or SIGTERM stops everything within 10 seconds.`;
+
+/** The sub-commands that run services until a signal ends them. */
+export function runCommands(actions: Actions): readonly Command[] {
+  return [
+    new Command('start')
+      .description('run what SERVICE_TYPE says: API and relay together by default (this is `npm start`)')
+      .addHelpText('after', OWN)
+      .action(() => actions.run(null)),
+    new Command('api')
+      .description('run the HTTP API alone')
+      .addHelpText('after', OWN)
+      .action(() => actions.run('api-gateway')),
+    new Command('relay')
+      .description('run the relay alone: outbox → Kafka; a second one stands by')
+      .addHelpText('after', OWN)
+      .action(() => actions.run('message-relay')),
+  ];
+}
