@@ -66,10 +66,17 @@ export async function startLocalInfrastructure(options: LocalInfrastructureOptio
     asked.abort();
     say(keeper, { type: 'stop' });
     keeper.ref();
-    if ((await within(ended.then(() => true), STOP_LIMIT)) === undefined) keeper.kill('SIGKILL');
+    if (
+      (await within(
+        ended.then(() => true),
+        STOP_LIMIT,
+      )) === undefined
+    )
+      keeper.kill('SIGKILL');
     await ended;
   };
-  options.signal?.addEventListener('abort', stop, { once: true });
+  const callOff = (): void => void stop();
+  options.signal?.addEventListener('abort', callOff, { once: true });
   try {
     say(keeper, { type: 'start', options: keeperOptions(folder, options) });
     const endpoints = await untilRunning(keeper, folder, ended, options);
@@ -88,7 +95,7 @@ export async function startLocalInfrastructure(options: LocalInfrastructureOptio
     options.signal?.throwIfAborted();
     throw error;
   } finally {
-    options.signal?.removeEventListener('abort', stop);
+    options.signal?.removeEventListener('abort', callOff);
   }
 }
 

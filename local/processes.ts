@@ -113,7 +113,12 @@ export async function tryTool(launch: Launch, signal?: AbortSignal): Promise<Too
   }
 }
 
-function placement({ env, cwd, uid, gid }: Launch): { env: NodeJS.ProcessEnv; cwd: string; uid?: number; gid?: number } {
+function placement({ env, cwd, uid, gid }: Launch): {
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+  uid?: number;
+  gid?: number;
+} {
   return {
     env: { ...(env ?? process.env) },
     cwd: cwd ?? '/',

@@ -46,7 +46,7 @@ export async function prepareServers(
   const [binaries, runtime] = await Promise.all([postgresBinaries(), findKafkaRuntime(jars, signal)]);
   checkRuntime(runtime, folder, before.kafka);
   const runAs = await runPostgresAs(binaries, folder, signal);
-  await checkCluster(binaries, runAs, folder, signal);
+  await checkCluster({ binaries, runAs, folder }, signal);
   const { postgresPort, kafkaPorts } = await choosePorts(options, before);
   const after: Remembered = {
     postgres: { ...before.postgres, port: postgresPort },
@@ -111,10 +111,9 @@ export async function startServers(plan: ServersPlan, signal: AbortSignal): Prom
 }
 
 async function createAndStart({ postgres, credentials }: ServersPlan, signal: AbortSignal): Promise<Child> {
-  const { binaries, runAs, folder, durable, progress } = postgres;
-  if (!exists(folder.postgres)) {
-    progress('Creating the database cluster …');
-    await createCluster(binaries, runAs, folder, credentials, durable, signal);
+  if (!exists(postgres.folder.postgres)) {
+    postgres.progress('Creating the database cluster …');
+    await createCluster(postgres, credentials, signal);
   }
   return startPostgres(postgres, signal);
 }

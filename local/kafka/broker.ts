@@ -20,7 +20,10 @@ export const KAFKA_END: readonly EndStep[] = [
 // Ready sooner and smaller; a broker for one developer never runs long enough to earn the better compiler.
 const SMALL_JVM = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true'];
 const BROKER_JVM = [...SMALL_JVM, '-Xmx512m', '-XX:+ExitOnOutOfMemoryError'];
-const LOGGING = ['-Dorg.slf4j.simpleLogger.showDateTime=true', '-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS'];
+const LOGGING = [
+  '-Dorg.slf4j.simpleLogger.showDateTime=true',
+  '-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS',
+];
 
 export interface KafkaStart {
   readonly java: string;
@@ -83,7 +86,8 @@ export async function formatKafka(start: KafkaStart, clusterId: string, signal: 
       { command: java, args: [...SMALL_JVM, ...classPath(jars), ...args], cwd: folder.kafka, env: environment() },
       signal,
     );
-    if (code !== 0) throw new LocalInfrastructureError(`Kafka's storage could not be formatted:\n${lastLines(output, 5)}`);
+    if (code !== 0)
+      throw new LocalInfrastructureError(`Kafka's storage could not be formatted:\n${lastLines(output, 5)}`);
     renameSync(`${data}.new`, data);
   } finally {
     rmSync(properties, { force: true });

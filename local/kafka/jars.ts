@@ -46,7 +46,11 @@ export function areCached(jars: KafkaJars): boolean {
  * Fetches the jars if they aren't cached, and compares each with its committed SHA-256, cached or not: a damaged jar
  * would otherwise show as some ClassNotFoundException, much later.
  */
-export async function ensureJars(jars: KafkaJars, progress: (line: string) => void, signal: AbortSignal): Promise<void> {
+export async function ensureJars(
+  jars: KafkaJars,
+  progress: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   if (areCached(jars)) {
     const wrong = await firstMismatch(jars, jars.folder, signal);
     if (wrong !== undefined) {
@@ -89,7 +93,8 @@ async function fetchJars(jars: KafkaJars, signal: AbortSignal): Promise<void> {
 async function removeAbandoned(): Promise<void> {
   for (const name of await readdir(cacheFolder())) {
     const pid = /^\.fetch-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(cacheFolder(), name), { recursive: true, force: true });
+    if (pid !== undefined && !isAlive(Number(pid)))
+      await rm(join(cacheFolder(), name), { recursive: true, force: true });
   }
 }
 

@@ -34,6 +34,10 @@ export function kafkaSettings(
     'share.coordinator.state.topic.replication.factor': '1',
     'share.coordinator.state.topic.min.isr': '1',
     'share.coordinator.state.topic.num.partitions': '1',
+    // A killed broker may register again only when its old session is over: 9 s by default. Here broker and controller
+    // are one process, so no network can make a live one look dead.
+    'broker.heartbeat.interval.ms': '500',
+    'broker.session.timeout.ms': '3000',
     'group.initial.rebalance.delay.ms': '0',
     // The default of 128 MiB would be a quarter of the heap.
     'log.cleaner.dedupe.buffer.size': String(16 * 1024 * 1024),

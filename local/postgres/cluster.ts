@@ -7,11 +7,17 @@ import { lastLines, runTool } from '../processes.ts';
 import type { PostgresBinaries } from './binaries.ts';
 import type { RunAs } from './run-as.ts';
 
+export interface ClusterPlan {
+  readonly binaries: PostgresBinaries;
+  readonly runAs: RunAs;
+  readonly folder: DataFolder;
+  /** False: nothing is forced to disk. */
+  readonly durable: boolean;
+}
+
 /** Throws the sentence if the binaries don't run here, or can't read the cluster that is there. */
 export async function checkCluster(
-  binaries: PostgresBinaries,
-  runAs: RunAs,
-  folder: DataFolder,
+  { binaries, runAs, folder }: Omit<ClusterPlan, 'durable'>,
   signal: AbortSignal,
 ): Promise<void> {
   const { output, code } = await runTool(runAs.launch(binaries.postgres, ['--version']), signal);
@@ -32,11 +38,8 @@ export async function checkCluster(
 
 /** Makes the cluster beside its place and moves it there when it is whole. */
 export async function createCluster(
-  binaries: PostgresBinaries,
-  runAs: RunAs,
-  folder: DataFolder,
+  { binaries, runAs, folder, durable }: ClusterPlan,
   { user, password }: Remembered['postgres'],
-  durable: boolean,
   signal: AbortSignal,
 ): Promise<void> {
   const cluster = `${folder.postgres}.new`;
@@ -67,8 +70,6 @@ export async function createCluster(
 
 function initdbFailed(folder: DataFolder, output: string): LocalInfrastructureError {
   return output.includes('No space left on device')
-    ? new LocalInfrastructureError(
-        `No space is left on the disk that holds ${folder.root}: free some and start again.`,
-      )
+    ? new LocalInfrastructureError(`No space is left on the disk that holds ${folder.root}: free some and start again.`)
     : new LocalInfrastructureError(`initdb could not create ${folder.postgres}:\n${lastLines(output, 5)}`);
 }

@@ -7,8 +7,7 @@ import { LOOPBACK } from '../ports.ts';
 import type { Child, EndStep } from '../processes.ts';
 import { logSize, readLog, startServer } from '../processes.ts';
 import { startFailed } from '../server-failure.ts';
-import type { PostgresBinaries } from './binaries.ts';
-import type { RunAs } from './run-as.ts';
+import type { ClusterPlan } from './cluster.ts';
 
 /** Fast shutdown, immediate shutdown, and what no process survives. All three leave the data whole. */
 export const POSTGRES_END: readonly EndStep[] = [
@@ -25,12 +24,8 @@ const LOOK_EVERY = 20;
 const LEFTOVERS_LIMIT = 15_000;
 const LEFTOVERS = /still in use|is another postmaster/i;
 
-export interface PostgresStart {
-  readonly binaries: PostgresBinaries;
-  readonly runAs: RunAs;
-  readonly folder: DataFolder;
+export interface PostgresStart extends ClusterPlan {
   readonly port: number;
-  readonly durable: boolean;
   readonly progress: (line: string) => void;
 }
 
