@@ -82,14 +82,20 @@ class PostgresCommandTransaction implements CommandTransaction {
   }
 
   async write(rows: WriteSet): Promise<void> {
-    const [written] = await this.#run<{ finished: number; sessions: number; xid: string }>('write', writeParameters(rows));
+    const [written] = await this.#run<{ finished: number; sessions: number; xid: string }>(
+      'write',
+      writeParameters(rows),
+    );
     if (written?.finished !== rows.finished.length || written.sessions !== rows.sessions.length) {
       throw new Error('a row that the batch has locked was not as it was read; nothing is written');
     }
     this.xid = written.xid;
   }
 
-  async #run<Row extends object>(statement: keyof typeof STATEMENTS, values: readonly unknown[]): Promise<readonly Row[]> {
+  async #run<Row extends object>(
+    statement: keyof typeof STATEMENTS,
+    values: readonly unknown[],
+  ): Promise<readonly Row[]> {
     const text = STATEMENTS[statement];
     const { rows } = await this.#client.query<Row>({ name: statement, text, values: [...values] });
     return rows;
@@ -99,7 +105,10 @@ class PostgresCommandTransaction implements CommandTransaction {
 /** 64 bits of the scope of each key, sorted: the order in which every batch takes these locks. */
 function advisoryLocks(keys: readonly CreateKey[]): readonly bigint[] {
   const hashes = keys.map(({ userId, key }) =>
-    createHash('sha256').update(JSON.stringify([userId, key])).digest().readBigInt64BE(),
+    createHash('sha256')
+      .update(JSON.stringify([userId, key]))
+      .digest()
+      .readBigInt64BE(),
   );
   return [...new Set(hashes)].toSorted((a, b) => (a < b ? -1 : 1));
 }

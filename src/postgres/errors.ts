@@ -46,13 +46,17 @@ export function errorCode(error: unknown): string | undefined {
 
 /** node-postgres reports a broken or never made connection by words alone. */
 function isBrokenConnection(error: unknown): boolean {
-  return error instanceof Error && /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable/iu.test(error.message);
+  return (
+    error instanceof Error &&
+    /connection terminated|timeout exceeded when trying to connect|timeout expired|not queryable/iu.test(error.message)
+  );
 }
 
 /** Whether the database (or the way to it) is away, rather than the statement wrong. */
 export function isUnavailable(error: unknown): boolean {
   const code = errorCode(error);
-  if (code === undefined) return isBrokenConnection(error) || (error instanceof AggregateError && error.errors.some(isUnavailable));
+  if (code === undefined)
+    return isBrokenConnection(error) || (error instanceof AggregateError && error.errors.some(isUnavailable));
   return code.startsWith('08') || AWAY.has(code) || NETWORK.has(code);
 }
 
@@ -65,7 +69,12 @@ export function translate(error: unknown): unknown {
     return new TransactionConflict('the database asks to try the transaction again', { cause: error });
   }
   if (isUnavailable(error)) {
-    return new GenesisError('UNAVAILABLE', 'The database cannot be reached. Nothing was written; try again.', {}, { cause: error });
+    return new GenesisError(
+      'UNAVAILABLE',
+      'The database cannot be reached. Nothing was written; try again.',
+      {},
+      { cause: error },
+    );
   }
   return error;
 }

@@ -32,9 +32,17 @@ export async function readMigrations(folder: URL = FOLDER): Promise<readonly Mig
  * @param onApplied Called with the name of each migration that was applied.
  * @throws Error if a migration that was applied has since been changed, or fails; it then left nothing behind.
  */
-export async function migrate(url: string, onApplied: (name: string) => void = () => undefined, folder: URL = FOLDER): Promise<void> {
+export async function migrate(
+  url: string,
+  onApplied: (name: string) => void = () => undefined,
+  folder: URL = FOLDER,
+): Promise<void> {
   const migrations = await readMigrations(folder);
-  const client = new pg.Client({ connectionString: url, application_name: 'genesis-migrate', connectionTimeoutMillis: 5_000 });
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'genesis-migrate',
+    connectionTimeoutMillis: 5_000,
+  });
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
@@ -52,14 +60,18 @@ export async function migrate(url: string, onApplied: (name: string) => void = (
 }
 
 async function appliedChecksums(client: pg.Client): Promise<ReadonlyMap<string, string>> {
-  const { rows } = await client.query<{ name: string; checksum: string }>('SELECT name, checksum FROM genesis_migrations');
+  const { rows } = await client.query<{ name: string; checksum: string }>(
+    'SELECT name, checksum FROM genesis_migrations',
+  );
   return new Map(rows.map((row) => [row.name, row.checksum]));
 }
 
 function isApplied({ name, checksum }: Migration, applied: ReadonlyMap<string, string>): boolean {
   const known = applied.get(name);
   if (known !== undefined && known !== checksum) {
-    throw new Error(`migration ${name} was changed after it had been applied: restore its text and add a new migration instead`);
+    throw new Error(
+      `migration ${name} was changed after it had been applied: restore its text and add a new migration instead`,
+    );
   }
   return known !== undefined;
 }
@@ -72,8 +84,11 @@ async function apply(client: pg.Client, { name, text, checksum }: Migration): Pr
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
-    throw new Error(`migration ${name} failed and was rolled back: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
+    throw new Error(
+      `migration ${name} failed and was rolled back: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }

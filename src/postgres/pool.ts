@@ -24,7 +24,12 @@ export const DEFAULT_LIMITS: PoolLimits = {
  * A pool of connections. `application_name` tells in pg_stat_activity who they are.
  * The caller ends it.
  */
-export function createPool(config: DatabaseConfig, name: string, logger: Logger, limits: PoolLimits = DEFAULT_LIMITS): pg.Pool {
+export function createPool(
+  config: DatabaseConfig,
+  name: string,
+  logger: Logger,
+  limits: PoolLimits = DEFAULT_LIMITS,
+): pg.Pool {
   const pool = new pg.Pool({
     connectionString: config.url,
     max: config.poolSize,

@@ -17,7 +17,8 @@ export async function readSettings(pool: Pool): Promise<DatabaseSettings> {
   try {
     const { rows } = await pool.query<{ shards: number }>('SELECT shards FROM genesis_settings');
     const [row] = rows;
-    if (row === undefined) throw new Error('genesis_settings has no row: restore the one that the first migration wrote');
+    if (row === undefined)
+      throw new Error('genesis_settings has no row: restore the one that the first migration wrote');
     return row;
   } catch (error) {
     if (errorCode(error) === UNDEFINED_TABLE) {

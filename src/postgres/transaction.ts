@@ -97,7 +97,10 @@ async function learnOutcome(pool: Pool, xid: string, endsAt: number): Promise<vo
     const status = await transactionStatus(pool, xid, endsAt);
     if (status === 'committed') return;
     if (status === 'aborted') {
-      throw new GenesisError('UNAVAILABLE', 'The database rolled the transaction back. Nothing was written; try again.');
+      throw new GenesisError(
+        'UNAVAILABLE',
+        'The database rolled the transaction back. Nothing was written; try again.',
+      );
     }
     await delay(LOOKUP_INTERVAL);
   }

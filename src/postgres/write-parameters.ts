@@ -5,7 +5,14 @@ import { timestamp } from '../outbox/envelope.ts';
  * The parameters of commands/write.sql: the time of the batch, then one array per column. A change of either is a change of both.
  */
 export function writeParameters(rows: WriteSet): readonly unknown[] {
-  return [batchTime(rows), ...inboxColumns(rows), ...finishedColumns(rows), ...sessionColumns(rows), ...eventColumns(rows), ...outboxColumns(rows)];
+  return [
+    batchTime(rows),
+    ...inboxColumns(rows),
+    ...finishedColumns(rows),
+    ...sessionColumns(rows),
+    ...eventColumns(rows),
+    ...outboxColumns(rows),
+  ];
 }
 
 /** The inbox and the outbox carry the time of the last event of the batch: by the database's clock, as all times are. */
