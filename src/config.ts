@@ -170,11 +170,16 @@ const LOG_LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'erro
 function readDatabase(reader: Reader, poolSize: number): DatabaseConfig | null {
   const url = reader.url('DATABASE_URL', ['postgres:', 'postgresql:']);
   const host = reader.optional('POSTGRES_HOST');
-  if (url !== undefined && host !== undefined) reader.problem('DATABASE_URL and POSTGRES_HOST exclude each other: set one of them');
+  if (url !== undefined && host !== undefined)
+    reader.problem('DATABASE_URL and POSTGRES_HOST exclude each other: set one of them');
   const port = reader.number('POSTGRES_PORT', 1, 65_535);
   if (url !== undefined) return { url, poolSize };
   if (host === undefined) return null;
-  const [user, password, database] = [reader.text('POSTGRES_USER'), reader.text('POSTGRES_PASSWORD'), reader.text('POSTGRES_DB')];
+  const [user, password, database] = [
+    reader.text('POSTGRES_USER'),
+    reader.text('POSTGRES_PASSWORD'),
+    reader.text('POSTGRES_DB'),
+  ];
   const at = host.includes(':') ? `[${host}]` : host;
   const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;
   return { url: `postgres://${login}@${at}:${port}/${encodeURIComponent(database)}`, poolSize };
@@ -187,7 +192,8 @@ function readKafka(reader: Reader, topic: string): KafkaConfig | null {
   const replication = reader.number('KAFKA_REPLICATION', 1, 32);
   const tls = readTls(reader);
   const sasl = readSasl(reader);
-  if (list !== undefined && host !== undefined) reader.problem('KAFKA_BROKERS and KAFKA_HOST exclude each other: set one of them');
+  if (list !== undefined && host !== undefined)
+    reader.problem('KAFKA_BROKERS and KAFKA_HOST exclude each other: set one of them');
   if (list === undefined && host === undefined) return null;
   const brokers = list === undefined ? [`${host}:${port}`] : list.split(',').map((broker) => broker.trim());
   if (!brokers.every((broker) => /^[^\s,]+:\d{1,5}$/u.test(broker))) {
@@ -231,7 +237,8 @@ function readSasl(reader: Reader): KafkaConfig['sasl'] {
 function readTokenKeys(reader: Reader): TokenKeys | null {
   const url = reader.url('JWT_JWKS_URL', ['https:', 'http:']);
   const secret = reader.optional('JWT_SECRET');
-  if (url !== undefined && secret !== undefined) reader.problem('JWT_JWKS_URL and JWT_SECRET exclude each other: set one of them');
+  if (url !== undefined && secret !== undefined)
+    reader.problem('JWT_JWKS_URL and JWT_SECRET exclude each other: set one of them');
   if (url !== undefined) {
     for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE'] as const) {
       if (reader.optional(name) === undefined) reader.problem(`${name} must be set with JWT_JWKS_URL`);
@@ -248,16 +255,22 @@ function readTokenKeys(reader: Reader): TokenKeys | null {
 function checkRules(config: Config, reader: Reader): void {
   const { database, kafka, production, tokenKeys, serviceType, commands } = config;
   if ((database === null) !== (kafka === null)) {
-    const [given, missing] = database === null ? ['a broker', 'a database: set DATABASE_URL or POSTGRES_HOST'] : ['a database', 'a broker: set KAFKA_BROKERS or KAFKA_HOST'];
+    const [given, missing] =
+      database === null
+        ? ['a broker', 'a database: set DATABASE_URL or POSTGRES_HOST']
+        : ['a database', 'a broker: set KAFKA_BROKERS or KAFKA_HOST'];
     reader.problem(`${given} is configured without ${missing}, or neither for the program to start its own`);
   }
   if (production && database === null && kafka === null) {
-    reader.problem('NODE_ENV=production needs DATABASE_URL (or POSTGRES_HOST) and KAFKA_BROKERS (or KAFKA_HOST): the own PostgreSQL and Kafka are for development');
+    reader.problem(
+      'NODE_ENV=production needs DATABASE_URL (or POSTGRES_HOST) and KAFKA_BROKERS (or KAFKA_HOST): the own PostgreSQL and Kafka are for development',
+    );
   }
   if (production && tokenKeys === null && serviceType !== 'message-relay') {
     reader.problem('NODE_ENV=production needs JWT_JWKS_URL or JWT_SECRET: the development key is for development');
   }
-  if (commands.transactionsMax >= config.poolSize) reader.problem('COMMAND_TRANSACTIONS must be below POSTGRES_POOL_SIZE');
+  if (commands.transactionsMax >= config.poolSize)
+    reader.problem('COMMAND_TRANSACTIONS must be below POSTGRES_POOL_SIZE');
 }
 
 /** Reads variables and collects what is wrong with them. */
@@ -307,7 +320,8 @@ class Reader {
     if (value === undefined) return undefined;
     const protocol = URL.parse(value)?.protocol;
     // Not repeated: it may hold a password.
-    if (protocol === undefined || !protocols.includes(protocol)) this.problem(`${name} must be a URL that begins with ${protocols.join('// or ')}//`);
+    if (protocol === undefined || !protocols.includes(protocol))
+      this.problem(`${name} must be a URL that begins with ${protocols.join('// or ')}//`);
     return value;
   }
 

@@ -1,11 +1,11 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { Pool } from 'pg';
 import { GroupCommit } from '../commands/group-commit.ts';
 import type { TokenKeys } from '../config.ts';
 import type { ReadinessCheck } from '../http/ports.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createTokenVerifier } from '../http/tokens.ts';
 import { createCommandStore } from '../postgres/command-store.ts';
+import { ping } from '../postgres/ping.ts';
 import { createPool } from '../postgres/pool.ts';
 import { readSession } from '../postgres/session-reader.ts';
 import { readSettings } from '../postgres/settings.ts';
@@ -25,7 +25,16 @@ export interface ApiParts extends Parts {
 }
 
 /** Starts the API; resolves with its address. */
-export async function startApi({ config, infrastructure, lifecycle, logger, signal, wakeup, tokenKeys, relay }: ApiParts): Promise<string> {
+export async function startApi({
+  config,
+  infrastructure,
+  lifecycle,
+  logger,
+  signal,
+  wakeup,
+  tokenKeys,
+  relay,
+}: ApiParts): Promise<string> {
   const pool = createPool(infrastructure.database, 'genesis-api', logger);
   await lifecycle.start(closing('pool', () => pool.end()));
   const { shards } = await untilAvailable('the database', () => readSettings(pool), logger, signal);
@@ -44,7 +53,7 @@ export async function startApi({ config, infrastructure, lifecycle, logger, sign
     tokens: createTokenVerifier({ ...config.tokenRules, keys: tokenKeys }),
     commands,
     sessions: { read: (sessionId) => readSession(pool, sessionId) },
-    readiness: () => readiness(pool, relay),
+    readiness: () => readiness(() => ping(pool), relay),
     logger,
     newId: uuidv7,
   });
@@ -53,8 +62,8 @@ export async function startApi({ config, infrastructure, lifecycle, logger, sign
 }
 
 /** The API is ready while its database answers. A relay beside it is told of, but commands are taken without it. */
-async function readiness(pool: Pool, relay: Relay | null): Promise<readonly ReadinessCheck[]> {
-  const database = await pool.query('SELECT 1').then(
+async function readiness(askDatabase: () => Promise<void>, relay: Relay | null): Promise<readonly ReadinessCheck[]> {
+  const database = await askDatabase().then(
     () => ({ name: 'database', ok: true }),
     (error: unknown) => ({ name: 'database', ok: false, detail: String(error) }),
   );

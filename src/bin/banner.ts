@@ -5,7 +5,12 @@ import type { Infrastructure } from './infrastructure.ts';
 const DAY = 86_400;
 
 /** What somebody sees who has just started Genesis for the first time: where everything is, and what to try. */
-export async function banner(config: Config, { database, kafka }: Infrastructure, api: string | null, keys: TokenKeys): Promise<void> {
+export async function banner(
+  config: Config,
+  { database, kafka }: Infrastructure,
+  api: string | null,
+  keys: TokenKeys,
+): Promise<void> {
   const lines = [
     '',
     `  API         ${api ?? '(not in this process)'}`,

@@ -27,12 +27,23 @@ export interface InfrastructureOptions {
 export async function provideInfrastructure(config: Config, options: InfrastructureOptions): Promise<Infrastructure> {
   const { database, kafka } = config;
   if (database !== null && kafka !== null) {
-    return { database, kafka, origin: 'configured', failed: new Promise(() => undefined), stop: () => Promise.resolve() };
+    return {
+      database,
+      kafka,
+      origin: 'configured',
+      failed: new Promise(() => undefined),
+      stop: () => Promise.resolve(),
+    };
   }
   const neighbour = options.joinNeighbour ? await readEndpoints(config.local.dataDir) : null;
   if (neighbour !== null) {
     const failed = new Promise<Error>(() => undefined);
-    return { ...at(config, neighbour.postgres, neighbour.kafka), origin: 'neighbour', failed, stop: () => Promise.resolve() };
+    return {
+      ...at(config, neighbour.postgres, neighbour.kafka),
+      origin: 'neighbour',
+      failed,
+      stop: () => Promise.resolve(),
+    };
   }
   return startOwn(config, options);
 }
@@ -51,6 +62,10 @@ async function startOwn(config: Config, { progress, signal }: InfrastructureOpti
   }
 }
 
-function at({ poolSize, topic }: Config, url: string, brokers: readonly string[]): Pick<Infrastructure, 'database' | 'kafka'> {
+function at(
+  { poolSize, topic }: Config,
+  url: string,
+  brokers: readonly string[],
+): Pick<Infrastructure, 'database' | 'kafka'> {
   return { database: { url, poolSize }, kafka: { brokers, topic, replication: 1 } };
 }

@@ -6,7 +6,9 @@ import { run } from './run.ts';
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 const program = createProgram({ run: (serviceType) => run(serviceType, process.env) }, process.env, version);
 program.exitOverride();
 
@@ -29,5 +31,7 @@ function report(error: unknown): number {
 
 /** commander has already told the user. */
 function isUsage(error: unknown): error is { exitCode: number } {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('commander.') && 'exitCode' in error;
+  return (
+    error instanceof Error && 'code' in error && String(error.code).startsWith('commander.') && 'exitCode' in error
+  );
 }

@@ -3,7 +3,7 @@ import { KafkaPublisher } from '../kafka/publisher.ts';
 import { ensureTopic, TopicError, type TopicState } from '../kafka/topic.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRelayLease } from '../postgres/relay-lease.ts';
-import { readSettings } from '../postgres/settings.ts';
+import { readSettings, type DatabaseSettings } from '../postgres/settings.ts';
 import type { Published } from '../relay/drain-batch.ts';
 import { Relay } from '../relay/relay.ts';
 import type { Service } from '../service.ts';
@@ -17,9 +17,8 @@ const BATCH_SHARE = 0.85;
 
 /** The relay, and what it does before it can begin: learn the number of shards, make sure of the topic. */
 export async function startRelay(parts: Parts): Promise<Relay> {
-  const { config, infrastructure, lifecycle, logger, signal } = parts;
-  const pool = createPool({ ...infrastructure.database, poolSize: 1 }, 'genesis-relay-start', logger);
-  const { shards } = await untilAvailable('the database', () => readSettings(pool), logger, signal).finally(() => pool.end());
+  const { config, infrastructure, lifecycle, logger } = parts;
+  const { shards } = await readShards(parts);
   const topic = await firstLook(parts, shards);
   const relay = new Relay(
     {
@@ -32,6 +31,15 @@ export async function startRelay(parts: Parts): Promise<Relay> {
   );
   await lifecycle.start(topic === null ? whenTopicIsThere(relay, parts, shards) : relay);
   return relay;
+}
+
+async function readShards({ infrastructure, logger, signal }: Parts): Promise<DatabaseSettings> {
+  const pool = createPool({ ...infrastructure.database, poolSize: 1 }, 'genesis-relay-start', logger);
+  try {
+    return await untilAvailable('the database', () => readSettings(pool), logger, signal);
+  } finally {
+    await pool.end();
+  }
 }
 
 function batchBytes(topic: TopicState | null): { maxPartitionBytes?: number } {
@@ -94,7 +102,13 @@ function whenTopicIsThere(relay: Relay, parts: Parts, shards: number): Service {
 
 /** One line per event: what somebody who tries Genesis wants to see. In production it is a detail. */
 function tellPublished({ logger, infrastructure }: Parts, { row, sent }: Published): void {
-  const place = { session: row.key, version: row.sequence, partition: sent.partition, offset: sent.offset, event_id: row.eventId };
+  const place = {
+    session: row.key,
+    version: row.sequence,
+    partition: sent.partition,
+    offset: sent.offset,
+    event_id: row.eventId,
+  };
   const text = `published ${row.headers['ce_type'] ?? 'event'}`;
   if (infrastructure.origin === 'configured') logger.debug(place, text);
   else logger.info(place, text);

@@ -56,7 +56,12 @@ async function startServices(shared: Omit<Parts, 'wakeup'>): Promise<void> {
 }
 
 /** Leaves word for `genesis endpoints`, unless the instance that owns the infrastructure has done so. */
-async function announce(config: Config, { origin, database, kafka }: Infrastructure, api: string | null, lifecycle: Lifecycle): Promise<void> {
+async function announce(
+  config: Config,
+  { origin, database, kafka }: Infrastructure,
+  api: string | null,
+  lifecycle: Lifecycle,
+): Promise<void> {
   const { dataDir } = config.local;
   if (origin === 'neighbour' || (origin === 'configured' && (await readEndpoints(dataDir)) !== null)) return;
   await writeEndpoints(dataDir, { api, postgres: database.url, kafka: kafka.brokers });

@@ -10,7 +10,12 @@ const PAUSE = { first: 200, most: 5_000 };
  *
  * @throws whatever else than UNAVAILABLE `action` throws; the signal's reason if the wait is called off.
  */
-export async function untilAvailable<T>(what: string, action: () => Promise<T>, logger: Logger, signal: AbortSignal): Promise<T> {
+export async function untilAvailable<T>(
+  what: string,
+  action: () => Promise<T>,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<T> {
   for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
     try {
       return await action();

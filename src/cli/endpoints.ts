@@ -10,8 +10,13 @@ export function endpointsCommand(env: Readonly<Record<string, string | undefined
     .action(async ({ json }: { json?: true }) => {
       const { dataDir } = loadConfig(env).local;
       const endpoints = await readEndpoints(dataDir);
-      if (endpoints === null) throw new Error(`no instance runs with the data folder ${dataDir}: start one with \`genesis start\``);
+      if (endpoints === null)
+        throw new Error(`no instance runs with the data folder ${dataDir}: start one with \`genesis start\``);
       const { api, postgres, kafka } = endpoints;
-      console.log(json ? JSON.stringify(endpoints) : `API         ${api ?? '(none)'}\nPostgreSQL  ${postgres}\nKafka       ${kafka.join(',')}`);
+      console.log(
+        json
+          ? JSON.stringify(endpoints)
+          : `API         ${api ?? '(none)'}\nPostgreSQL  ${postgres}\nKafka       ${kafka.join(',')}`,
+      );
     });
 }

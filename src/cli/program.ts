@@ -15,7 +15,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** The command line: one file per sub-command. */
 export function createProgram(actions: Actions, env: Environment, version: string): Command {
   const program = new Command('genesis')
-    .description('Genesis: commands in by HTTP, ordered and lossless domain events out by Kafka, through a transactional outbox.')
+    .description(
+      'Genesis: commands in by HTTP, ordered and lossless domain events out by Kafka, through a transactional outbox.',
+    )
     .version(version)
     .showHelpAfterError('(run with --help to see what there is)')
     .addHelpText('after', HELP);

@@ -14,9 +14,16 @@ export function tokenCommand(env: Readonly<Record<string, string | undefined>>):
   return new Command('token')
     .description('sign a token for development; prints nothing else')
     .requiredOption('--user <name>', 'who it is for: the `sub` of the token, 1–255 characters', parseUser)
-    .addOption(new Option('--role <role...>', 'roles; without any the user is an author').choices(['agent', 'operator']).default([]))
+    .addOption(
+      new Option('--role <role...>', 'roles; without any the user is an author')
+        .choices(['agent', 'operator'])
+        .default([]),
+    )
     .option('--expires-in <seconds>', 'how long it is valid', parseSeconds, 86_400)
-    .addHelpText('after', '\nSigned with JWT_SECRET or, without it, the development key in LOCAL_DATA_DIR. With JWT_JWKS_URL the identity provider signs.')
+    .addHelpText(
+      'after',
+      '\nSigned with JWT_SECRET or, without it, the development key in LOCAL_DATA_DIR. With JWT_JWKS_URL the identity provider signs.',
+    )
     .action(async ({ user, role, expiresIn }: TokenOptions) => {
       const config = loadConfig(env);
       const { rolesClaim, issuer, audience } = config.tokenRules;
@@ -34,7 +41,8 @@ export function tokenCommand(env: Readonly<Record<string, string | undefined>>):
 }
 
 async function signingSecret({ tokenKeys, production, local }: Config): Promise<string> {
-  if (tokenKeys?.kind === 'jwks') throw new Error('JWT_JWKS_URL is set: tokens come from the identity provider, not from here');
+  if (tokenKeys?.kind === 'jwks')
+    throw new Error('JWT_JWKS_URL is set: tokens come from the identity provider, not from here');
   if (production) throw new Error('NODE_ENV=production: tokens are made for development only');
   return tokenKeys?.secret ?? (await developmentKey(local.dataDir));
 }
@@ -46,6 +54,7 @@ function parseUser(value: string): string {
 
 function parseSeconds(value: string): number {
   const seconds = Number(value);
-  if (!Number.isInteger(seconds) || seconds < 1) throw new InvalidArgumentError('It must be a whole number of seconds, at least 1.');
+  if (!Number.isInteger(seconds) || seconds < 1)
+    throw new InvalidArgumentError('It must be a whole number of seconds, at least 1.');
   return seconds;
 }

@@ -1,0 +1,199 @@
+import type pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { GroupCommit } from '../../src/commands/group-commit.ts';
+import type { SessionId } from '../../src/genesis/ids.ts';
+import { createCommandStore } from '../../src/postgres/command-store.ts';
+import { createPool } from '../../src/postgres/pool.ts';
+import { accepted, createSession, groupCommit, request, requestConcepts, silent } from '../support/commands.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startPostgresProxy, type PostgresProxy } from '../support/postgres-proxy.ts';
+
+const TABLES = ['command_inbox', 'domain_events', 'event_outbox', 'genesis_sessions'] as const;
+
+describe('the transaction of a command', () => {
+  let database: TestDatabase;
+  let proxy: PostgresProxy;
+  let direct: pg.Pool;
+  let pool: pg.Pool;
+  let commands: GroupCommit;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    proxy = await startPostgresProxy(database.url);
+    direct = createPool({ url: database.url, poolSize: 4 }, 'test', silent);
+    pool = createPool({ url: proxy.url, poolSize: 10 }, 'by-proxy', silent);
+    commands = groupCommit(createCommandStore(pool), { transactionTimeout: 2_000, queueTimeout: 1_500 });
+    await commands.start();
+  });
+  afterAll(async () => {
+    await commands.stop();
+    await Promise.all([pool.end(), direct.end()]);
+    await proxy.stop();
+    await database.drop();
+  });
+  beforeEach(() => proxy.refuse(false));
+
+  async function rowCounts(): Promise<Record<string, number>> {
+    const counts = await Promise.all(
+      TABLES.map(async (table) => {
+        const { rows } = await direct.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`);
+        return [table, rows[0]?.n ?? -1] as const;
+      }),
+    );
+    return Object.fromEntries(counts);
+  }
+
+  async function newSession(): Promise<SessionId> {
+    return accepted(await commands.execute(request(createSession()))).answer.sessionId;
+  }
+
+  it('writes matching rows into all four tables', async () => {
+    const sessionId = await newSession();
+    const outcome = accepted(await commands.execute(request(requestConcepts, { sessionId })));
+    const { rows } = await direct.query(
+      `SELECT c.command_type, c.status, e.event_type, e.aggregate_version, e.correlation_id = c.id AS correlated,
+              o.key = e.aggregate_id AS same_key, o.sequence, o.status AS outbox, s.version, s.outstanding_request = c.id AS outstanding
+       FROM command_inbox c
+       JOIN domain_events e ON e.aggregate_id = c.session_id AND e.aggregate_version BETWEEN c.first_version AND c.last_version
+       JOIN event_outbox o USING (event_id)
+       JOIN genesis_sessions s USING (session_id)
+       WHERE c.id = $1`,
+      [outcome.answer.commandId],
+    );
+    expect(rows).toEqual([
+      {
+        command_type: 'RequestConceptGeneration',
+        status: 'PROCESSING',
+        event_type: 'Genesis.Session.Requested',
+        aggregate_version: 2,
+        correlated: true,
+        same_key: true,
+        sequence: 2,
+        outbox: 'PENDING',
+        version: 2,
+        outstanding: true,
+      },
+    ]);
+  });
+
+  it('stores the record’s value as the very bytes that payload and metadata were encoded to', async () => {
+    const sessionId = await newSession();
+    const data = { 'b\u2028': 1, a: { '10': 'é', '9': '"\\' } };
+    await commands.execute(
+      request({ type: 'ConfirmStage', payload: { stage: 'CONCEPT_SELECTION', data } }, { sessionId }),
+    );
+    const { rows } = await direct.query<{ payload: string; event: string }>(
+      'SELECT o.payload, e.payload::text AS event FROM event_outbox o JOIN domain_events e USING (event_id) WHERE key = $1 AND sequence = 2',
+      [sessionId],
+    );
+    expect(rows[0]?.payload).toContain(`"payload":${rows[0]?.event},"metadata":`);
+    expect(JSON.parse(rows[0]?.event ?? '')).toMatchObject({ data });
+  });
+
+  it.each(TABLES)(
+    'leaves nothing in any table if the insert into %s fails, and the next command works',
+    async (table) => {
+      const before = await rowCounts();
+      await direct.query(`
+      CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+      CREATE TRIGGER fail BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION fail();`);
+      await expect(commands.execute(request(createSession()))).rejects.toThrow('no');
+      await direct.query(`DROP TRIGGER fail ON ${table}; DROP FUNCTION fail;`);
+      expect(await rowCounts()).toEqual(before);
+      await newSession();
+    },
+  );
+
+  it('gives one of fifty equal commands at once its 202 and refuses the others with its id', async () => {
+    const sessionId = await newSession();
+    const outcomes = await Promise.all(
+      Array.from({ length: 50 }, () => commands.execute(request(requestConcepts, { sessionId }))),
+    );
+    const [winner, ...others] = outcomes.filter((outcome) => outcome.kind === 'accepted');
+    expect(others).toEqual([]);
+    const refusals = outcomes.flatMap((outcome) => (outcome.kind === 'refused' ? [outcome.refusal] : []));
+    expect(refusals).toHaveLength(49);
+    for (const refusal of refusals) {
+      expect(refusal).toEqual({ code: 'DUPLICATE_COMMAND', duplicateCommandId: winner?.answer.commandId });
+    }
+  });
+
+  it('takes other sessions’ commands while one session is locked elsewhere, and its own once it is free', async () => {
+    const [locked, free] = [await newSession(), await newSession()];
+    const holder = await direct.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT 1 FROM genesis_sessions WHERE session_id = $1 FOR UPDATE', [locked]);
+    const waiting = commands.execute(request(requestConcepts, { sessionId: locked }));
+    expect((await commands.execute(request(requestConcepts, { sessionId: free }))).kind).toBe('accepted');
+    await holder.query('COMMIT');
+    holder.release();
+    expect((await waiting).kind).toBe('accepted');
+  });
+
+  it('refuses a command whose session stays locked as OVERLOADED when its time is over', async () => {
+    const locked = await newSession();
+    const before = await rowCounts();
+    const holder = await direct.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT 1 FROM genesis_sessions WHERE session_id = $1 FOR UPDATE', [locked]);
+    await expect(commands.execute(request(requestConcepts, { sessionId: locked }))).rejects.toMatchObject({
+      code: 'OVERLOADED',
+    });
+    await holder.query('COMMIT');
+    holder.release();
+    expect(await rowCounts()).toEqual(before);
+  });
+
+  it('learns that a transaction was committed although COMMIT’s answer was lost', async () => {
+    proxy.failNextCommit('lose-answer');
+    const sessionId = await newSession();
+    expect((await direct.query('SELECT 1 FROM genesis_sessions WHERE session_id = $1', [sessionId])).rowCount).toBe(1);
+  });
+
+  it('learns that nothing was written if COMMIT itself was lost', async () => {
+    const before = await rowCounts();
+    proxy.failNextCommit('lose-commit');
+    await expect(newSession()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await rowCounts()).toEqual(before);
+  });
+
+  it('learns the outcome in time if COMMIT’s answer never comes and the link stays open', async () => {
+    proxy.failNextCommit('black-hole');
+    const began = performance.now();
+    const sessionId = await newSession();
+    expect(performance.now() - began).toBeLessThan(2_000);
+    expect((await direct.query('SELECT 1 FROM genesis_sessions WHERE session_id = $1', [sessionId])).rowCount).toBe(1);
+  });
+
+  it('says OUTCOME_UNKNOWN with the command’s id when the database stays away after a lost COMMIT', async () => {
+    const lost = request(createSession());
+    proxy.failNextCommit('lose-answer');
+    proxy.refuse(true);
+    // Connections that wait in the pool would still work.
+    await expect(withoutSpareConnections(() => commands.execute(lost))).rejects.toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+      details: { command_id: lost.commandId, session_id: lost.sessionId },
+    });
+  });
+
+  it('says UNAVAILABLE, and writes nothing, while the database cannot be reached', async () => {
+    const before = await rowCounts();
+    proxy.refuse(true);
+    await direct.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'by-proxy'`,
+    );
+    await expect(newSession()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    proxy.refuse(false);
+    expect(await rowCounts()).toEqual(before);
+    await newSession();
+  });
+
+  /** Runs `action` while the pool holds exactly one connection, the one that the action takes. */
+  async function withoutSpareConnections<Result>(action: () => Promise<Result>): Promise<Result> {
+    const idle = await Promise.all(Array.from({ length: pool.idleCount }, () => pool.connect()));
+    const [last, ...others] = idle;
+    for (const client of others) client.release(true);
+    last?.release();
+    return action();
+  }
+});
