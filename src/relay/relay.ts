@@ -125,6 +125,7 @@ export class Relay implements Service {
       held.lost.addEventListener('abort', () => void this.#ports.publisher.close(), { once: true });
       await drainOutbox(held, { ...this.#drainOptions, work }, stopping);
     } catch (error) {
+      this.#board.enter('standby');
       if (!stopping.aborted) this.#tell(error);
     } finally {
       await this.#held?.release();

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { pino } from 'pino';
+import { v7 as uuid } from 'uuid';
+import { KafkaPublisher } from '../../src/kafka/publisher.ts';
+import { ensureTopic } from '../../src/kafka/topic.ts';
+import type { KafkaConfig } from '../../src/config.ts';
+import { createRelayLease, type RelayLeaseOptions } from '../../src/postgres/relay-lease.ts';
+import { createLocalWakeup, type LocalWakeup } from '../../src/relay/local-wakeup.ts';
+import { Relay, type RelayOptions } from '../../src/relay/relay.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { readTopic, type LoggedRecord } from './read-topic.ts';
+
+export const PARTITIONS = 4;
+
+/** An event to be put into the outbox. */
+export interface TestEvent {
+  readonly session: string;
+  readonly sequence: number;
+  readonly payload?: string;
+}
+
+export interface RelayRig {
+  readonly database: pg.Pool;
+  readonly databaseUrl: string;
+  readonly kafka: KafkaConfig;
+  readonly wakeup: LocalWakeup;
+  /** A relay of its own, with short delays unless told otherwise. */
+  relay(options?: Partial<RelayOptions>, lease?: RelayLeaseOptions & { readonly url?: string }): Relay;
+  /** Inserts in one transaction. */
+  insert(events: readonly TestEvent[]): Promise<void>;
+  statuses(): Promise<Record<string, number>>;
+  log(): Promise<LoggedRecord[]>;
+  close(): Promise<void>;
+}
+
+export function shardOf(session: string): number {
+  return Number.parseInt(session.slice(-4), 16) % PARTITIONS;
+}
+
+export function sessions(count: number): string[] {
+  return Array.from({ length: count }, () => uuid());
+}
+
+/** A database and a topic of their own. */
+export async function createRelayRig(brokers: readonly string[]): Promise<RelayRig> {
+  const testDatabase = await createTestDatabase();
+  const { url } = testDatabase;
+  const kafka: KafkaConfig = { brokers, topic: `relay-test-${randomUUID()}` };
+  await ensureTopic(kafka, { partitions: PARTITIONS, replicationFactor: 1, minInsyncReplicas: 1 });
+  const database = new pg.Pool({ connectionString: url, max: 4 });
+  // Idle connections end when a test drops its database or cuts its link.
+  database.on('error', () => {});
+  const wakeup = createLocalWakeup();
+  const relays: Relay[] = [];
+  return {
+    database,
+    databaseUrl: url,
+    kafka,
+    wakeup,
+    relay(options = {}, { url: leaseUrl = url, ...lease } = {}) {
+      const relay = new Relay(
+        {
+          lease: createRelayLease(leaseUrl, { standbyInterval: 50, ...lease }),
+          publisher: new KafkaPublisher(kafka, { deliveryDeadline: 1_000 }),
+          wakeup,
+          logger: pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }),
+        },
+        { pollInterval: 50, batchSize: 100, backoff: { first: 20, most: 200 }, stopGrace: 2_000, ...options },
+      );
+      relays.push(relay);
+      return relay;
+    },
+    insert: (events) => insertEvents(database, kafka.topic, events),
+    async statuses() {
+      const { rows } = await database.query<{ status: string; count: number }>(
+        'SELECT status, count(*)::int FROM event_outbox GROUP BY status',
+      );
+      return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
+    },
+    log: () => readTopic(brokers, kafka.topic),
+    async close() {
+      await Promise.all(relays.map((relay) => relay.stop()));
+      await database.end();
+      await testDatabase.drop();
+    },
+  };
+}
+
+async function insertEvents(database: pg.Pool, topic: string, events: readonly TestEvent[]): Promise<void> {
+  const rows = events.map(({ session, sequence, payload }) => ({
+    event_id: uuid(),
+    topic,
+    key: session,
+    shard: shardOf(session),
+    sequence,
+    payload: payload ?? `{"session":"${session}","sequence":${sequence}}`,
+    headers: { ce_id: `${session}/${sequence}`, sequence: String(sequence) },
+  }));
+  await database.query(
+    `INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers)
+     SELECT (event->>'event_id')::uuid, event->>'topic', (event->>'key')::uuid, (event->>'shard')::int,
+            (event->>'sequence')::int, event->>'payload', event->'headers'
+     FROM json_array_elements($1::json) WITH ORDINALITY AS list (event, position)
+     ORDER BY position`,
+    [JSON.stringify(rows)],
+  );
+}
+
+/** Versions of each session in the order in which they lie in the log. */
+export function versionsBySession(log: readonly LoggedRecord[]): Map<string, number[]> {
+  const versions = new Map<string, number[]>();
+  for (const { key, headers } of log) {
+    const known = versions.get(key);
+    if (known === undefined) versions.set(key, [Number(headers['sequence'])]);
+    else known.push(Number(headers['sequence']));
+  }
+  return versions;
+}
+
+export function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index + 1);
+}

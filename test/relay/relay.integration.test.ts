@@ -1,0 +1,205 @@
+import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
+import { createRelayRig, sessions, upTo, versionsBySession, type RelayRig, type TestEvent } from './relay-rig.ts';
+
+let rig: RelayRig;
+
+beforeEach(async () => {
+  rig = await createRelayRig(inject('brokers'));
+});
+
+afterEach(async () => {
+  await rig.close();
+});
+
+const PATIENCE = { timeout: 25_000, interval: 10 };
+
+async function untilSent(count: number): Promise<void> {
+  await vi.waitFor(async () => expect((await rig.statuses())['SENT']).toBe(count), PATIENCE);
+}
+
+/** Versions 1 … `versions` of each session, sessions in turn. */
+function events(keys: readonly string[], versions: number): TestEvent[] {
+  return upTo(versions).flatMap((sequence) => keys.map((session) => ({ session, sequence })));
+}
+
+test('5,000 events of 50 sessions arrive once each, in the order of their session', async () => {
+  const keys = sessions(50);
+  await rig.insert(events(keys, 100));
+  const told: number[] = [];
+  const relay = rig.relay({ onPublished: ({ row }) => told.push(row.id) });
+  await relay.start();
+  await untilSent(5_000);
+  await relay.stop();
+  const log = await rig.log();
+  expect(log).toHaveLength(5_000);
+  const versions = versionsBySession(log);
+  for (const key of keys) expect(versions.get(key)).toEqual(upTo(100));
+  expect(told).toHaveLength(5_000);
+  expect(relay.status()).toMatchObject({ state: 'stopped', published: 5_000, failed: 0, lastError: null });
+});
+
+test('a SENT row says where its record lies', async () => {
+  await rig.insert(events(sessions(9), 20));
+  const relay = rig.relay();
+  await relay.start();
+  await untilSent(180);
+  const places = new Map((await rig.log()).map((one) => [one.headers['ce_id'], `${one.partition}/${one.offset}`]));
+  const { rows } = await rig.database.query<{ ce_id: string; place: string }>(
+    `SELECT headers->>'ce_id' AS ce_id, partition || '/' || "offset" AS place FROM event_outbox`,
+  );
+  expect(new Map(rows.map(({ ce_id, place }) => [ce_id, place]))).toEqual(places);
+});
+
+test('the record carries key, value, headers and the time of sending', async () => {
+  const [session = ''] = sessions(1);
+  const before = Date.now();
+  await rig.insert([{ session, sequence: 1, payload: '{"title":"长夜 🌙"}' }]);
+  await rig.database.query('ALTER TABLE event_outbox DISABLE TRIGGER USER');
+  await rig.database.query("UPDATE event_outbox SET created_at = now() - interval '1 day'");
+  const relay = rig.relay();
+  await relay.start();
+  await untilSent(1);
+  const [record] = await rig.log();
+  expect(record).toMatchObject({
+    key: session,
+    value: '{"title":"长夜 🌙"}',
+    headers: { ce_id: `${session}/1`, sequence: '1' },
+  });
+  expect(record?.timestamp).toBeGreaterThanOrEqual(before);
+});
+
+async function limitMessageBytes(bytes: number): Promise<void> {
+  const admin = new Admin({ clientId: 'test-admin', bootstrapBrokers: [...rig.kafka.brokers] });
+  await admin.incrementalAlterConfigs({
+    resources: [
+      {
+        resourceType: ConfigResourceTypes.TOPIC,
+        resourceName: rig.kafka.topic,
+        configs: [
+          {
+            name: 'max.message.bytes',
+            value: String(bytes),
+            configOperation: IncrementalAlterConfigOperationTypes.SET,
+          },
+        ],
+      },
+    ],
+  });
+  await admin.close();
+}
+
+test('a message that is too large fails after 1, 2 and 4 seconds and holds its session; the others flow', async () => {
+  await limitMessageBytes(20_000);
+  const keys = sessions(12);
+  const [large = ''] = keys;
+  const all = events(keys, 10).map((event) =>
+    event.session === large && event.sequence === 4 ? { ...event, payload: 'x'.repeat(30_000) } : event,
+  );
+  await rig.insert(all);
+  const relay = rig.relay();
+  await relay.start();
+  await untilSent(113);
+  const flowedAfter = Date.now();
+  await vi.waitFor(async () => expect((await rig.statuses())['FAILED']).toBe(1), PATIENCE);
+  // Three delays came after the others had gone on.
+  expect(Date.now() - flowedAfter).toBeGreaterThan(4_000);
+  expect(await rig.statuses()).toEqual({ SENT: 113, FAILED: 1, PENDING: 6 });
+  const { rows } = await rig.database.query(
+    "SELECT sequence, retry_count, last_error FROM event_outbox WHERE status = 'FAILED'",
+  );
+  expect(rows).toEqual([
+    { sequence: 4, retry_count: 3, last_error: expect.stringContaining('MESSAGE_TOO_LARGE') as string },
+  ]);
+
+  await limitMessageBytes(1_000_000);
+  await rig.database.query("UPDATE event_outbox SET status = 'PENDING' WHERE status = 'FAILED'");
+  rig.wakeup.notify();
+  await untilSent(120);
+  const versions = versionsBySession(await rig.log());
+  for (const key of keys) expect(versions.get(key)).toEqual(upTo(10));
+});
+
+test('a discarded row frees its successors', async () => {
+  await limitMessageBytes(20_000);
+  const [session = ''] = sessions(1);
+  await rig.insert([
+    { session, sequence: 1, payload: 'x'.repeat(30_000) },
+    { session, sequence: 2 },
+  ]);
+  await rig.database.query('UPDATE event_outbox SET max_retries = 0');
+  const relay = rig.relay();
+  await relay.start();
+  await vi.waitFor(async () => expect(await rig.statuses()).toEqual({ FAILED: 1, PENDING: 1 }), PATIENCE);
+  await rig.database.query("UPDATE event_outbox SET status = 'DISCARDED' WHERE status = 'FAILED'");
+  await vi.waitFor(async () => expect(await rig.statuses()).toEqual({ DISCARDED: 1, SENT: 1 }), PATIENCE);
+  expect(versionsBySession(await rig.log()).get(session)).toEqual([2]);
+});
+
+test('a row that was rolled back is never sent, one that commits late is not missed', async () => {
+  const [early = '', late = '', gone = ''] = sessions(3);
+  const insert = `INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers)
+    VALUES (gen_random_uuid(), $1, $2, 0, 1, '{}', '{"sequence":"1"}')`;
+  const slow = await rig.database.connect();
+  const undone = await rig.database.connect();
+  try {
+    for (const [client, session] of [
+      [slow, late],
+      [undone, gone],
+    ] as const) {
+      await client.query('BEGIN');
+      await client.query(insert, [rig.kafka.topic, session]);
+    }
+    const relay = rig.relay();
+    await relay.start();
+    await rig.insert([{ session: early, sequence: 1 }]);
+    await untilSent(1);
+    await undone.query('ROLLBACK');
+    await slow.query('COMMIT');
+    await untilSent(2);
+    await relay.stop();
+  } finally {
+    slow.release();
+    undone.release();
+  }
+  expect((await rig.log()).map(({ key }) => key).toSorted()).toEqual([early, late].toSorted());
+});
+
+test('a hint is followed at once, long before the next poll', async () => {
+  const relay = rig.relay({ pollInterval: 3_600_000 });
+  await relay.start();
+  await vi.waitFor(() => expect(relay.status().state).toBe('idle'), PATIENCE);
+  const [session = ''] = sessions(1);
+  await rig.insert([{ session, sequence: 1 }]);
+  rig.wakeup.notify();
+  await untilSent(1);
+});
+
+test('ordinary batches are cut by bytes, so that the broker refuses none', async () => {
+  const keys = sessions(2);
+  await rig.insert(events(keys, 40).map((event) => ({ ...event, payload: 'x'.repeat(100_000) })));
+  const relay = rig.relay();
+  await relay.start();
+  await untilSent(80);
+  expect(relay.status()).toMatchObject({ retried: 0, lastError: null });
+  const versions = versionsBySession(await rig.log());
+  for (const key of keys) expect(versions.get(key)).toEqual(upTo(40));
+});
+
+test('of two relays the second stands by, and takes over when the first stops', async () => {
+  const keys = sessions(20);
+  const [first, second] = [rig.relay(), rig.relay()];
+  await first.start();
+  await vi.waitFor(() => expect(first.status().state).toBe('idle'), PATIENCE);
+  await second.start();
+  await rig.insert(events(keys, 50));
+  await untilSent(1_000);
+  expect(second.status()).toMatchObject({ state: 'standby', published: 0 });
+
+  await first.stop();
+  await rig.insert(upTo(50).flatMap((n) => keys.map((session) => ({ session, sequence: 50 + n }))));
+  await untilSent(2_000);
+  expect(second.status().published).toBe(1_000);
+  const versions = versionsBySession(await rig.log());
+  for (const key of keys) expect(versions.get(key)).toEqual(upTo(100));
+});
