@@ -32,5 +32,5 @@ function matches(pattern: string, path: string): boolean {
 }
 
 function fits(wanted: string, part: string | undefined): boolean {
-  return wanted === part || (wanted.startsWith(':') && part !== undefined && part !== '');
+  return wanted === part || (wanted.startsWith(':') && part !== undefined);
 }

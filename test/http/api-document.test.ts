@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { ERRORS, type ErrorCode } from '../../src/errors.ts';
+import { COMMAND_PAYLOADS, MAX_DATA_BYTES, MAX_PAYLOAD_DEPTH } from '../../src/genesis/commands.ts';
+import { createApp } from '../../src/http/app.ts';
+import { SUPPORTED_COMMANDS } from '../../src/http/command-schemas.ts';
+import { DEFAULT_LIMITS } from '../../src/http/ports.ts';
+import { createApi } from './api-harness.ts';
+
+const document = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+
+/** The cells of a table row, without their marks. */
+const cells = (row: string) =>
+  row
+    .split('|')
+    .slice(1, -1)
+    .map((cell) => cell.trim().replaceAll('`', ''));
+const section = (title: string) => document.split(`## ${title}\n`)[1]?.split('\n## ')[0] ?? '';
+const rows = (text: string) =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map(cells);
+
+/** The routes of Fastify's drawing of its tree, four characters for each level. */
+function routesIn(tree: string): string[] {
+  const above: string[] = [];
+  return tree.split('\n').flatMap((line) => {
+    const [, indent = '', part = '', methods = ''] = /^(.*── )(\S+)(?: \((.*)\))?$/.exec(line) ?? [];
+    const level = indent.length / 4;
+    above[level] = `${above[level - 1] ?? ''}${part}`;
+    const named = methods.split(', ').filter((method) => method !== '' && method !== 'HEAD');
+    return named.map((method) => `${method} ${above[level]}`);
+  });
+}
+
+describe('docs/api.md', () => {
+  it('lists every error code with its status and whether to try again, and no other', () => {
+    const documented = rows(section('Errors'))
+      .filter(([status]) => /^\d+$/.test(status ?? ''))
+      .map(([status, code, again]) => ({ code, status: Number(status), retryable: again === 'yes' }));
+    const coded = (Object.keys(ERRORS) as ErrorCode[]).map((code) => ({
+      code,
+      status: ERRORS[code].status,
+      retryable: ERRORS[code].retryable,
+    }));
+    const byCode = (left: { code: string | undefined }, right: { code: string | undefined }) =>
+      String(left.code).localeCompare(String(right.code));
+    expect(documented.sort(byCode)).toStrictEqual(coded.sort(byCode));
+  });
+
+  it('lists every command with its members, and no other', () => {
+    const documented = rows(section('Send a command')).filter(([name]) => Object.hasOwn(COMMAND_PAYLOADS, name ?? ''));
+    expect(new Set(documented.map(([name]) => name))).toStrictEqual(new Set(SUPPORTED_COMMANDS));
+    for (const [name, , payload = ''] of documented) {
+      for (const type of SUPPORTED_COMMANDS.filter((command) => command === name)) {
+        const { properties, required = [] } = COMMAND_PAYLOADS[type] as {
+          properties: object;
+          required?: readonly string[];
+        };
+        for (const member of Object.keys(properties)) {
+          const optional = required.includes(member) ? '(?!\\?)' : '\\?';
+          expect(payload, `${type}.${member}`).toMatch(new RegExp(`\\b${member}${optional}`));
+        }
+      }
+    }
+  });
+
+  it('lists every route, and no other', async () => {
+    const { fastify } = createApp(createApi().dependencies);
+    await fastify.ready();
+    const documented = [...document.matchAll(/`([A-Z]+) (\/[^`]*)`\]\(#/g)].map(
+      ([, method, path]) => `${method} ${path?.replaceAll(/\{(\w+)\}/g, ':$1')}`,
+    );
+    expect(new Set(documented)).toStrictEqual(new Set(routesIn(fastify.printRoutes({ commonPrefix: false }))));
+  });
+
+  it('gives the limits that hold', () => {
+    const limits = section('Limits');
+    expect(DEFAULT_LIMITS.bodyBytes).toBe(256 * 1_024);
+    expect(MAX_DATA_BYTES).toBe(64 * 1_024);
+    expect(limits).toContain('256 KiB');
+    expect(limits).toContain('64 KiB');
+    expect(limits).toContain(`${MAX_PAYLOAD_DEPTH} levels`);
+    expect(limits).toContain(`headers ${DEFAULT_LIMITS.headersTimeout / 1_000} s`);
+    expect(limits).toContain(`request ${DEFAULT_LIMITS.receiveTimeout / 1_000} s`);
+    expect(limits).toContain(`after ${DEFAULT_LIMITS.keepAliveTimeout / 1_000} s`);
+  });
+});
