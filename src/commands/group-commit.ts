@@ -70,8 +70,7 @@ export class GroupCommit implements Service, CommandService {
   /** Refuses what waits (certainly nothing written) and lets the transactions under way end. */
   async stop(): Promise<void> {
     this.#accepting = false;
-    if (this.#alarm !== null) clearTimeout(this.#alarm);
-    this.#alarm = null;
+    this.#clearAlarm();
     for (const timer of this.#deferred.values()) clearTimeout(timer);
     for (const waiting of [...this.#deferred.keys(), ...this.#queue]) waiting.reject(stopping());
     this.#deferred.clear();
@@ -130,6 +129,11 @@ export class GroupCommit implements Service, CommandService {
     this.#alarm = setTimeout(wake, Math.max(1, first.expiresAt - performance.now()));
   }
 
+  #clearAlarm(): void {
+    if (this.#alarm !== null) clearTimeout(this.#alarm);
+    this.#alarm = null;
+  }
+
   #expire(): void {
     const now = performance.now();
     const alive = this.#queue.findIndex((waiting) => waiting.expiresAt > now);
@@ -145,28 +149,39 @@ export class GroupCommit implements Service, CommandService {
   }
 
   async #attempt(batch: readonly Waiting[]): Promise<void> {
+    const requests = batch.map((waiting) => waiting.request);
+    const work = (transaction: Parameters<typeof processBatch>[0]) => processBatch(transaction, requests, this.#settings);
+    let outcomes: readonly BatchOutcome[];
     try {
-      const requests = batch.map((waiting) => waiting.request);
-      const work = (transaction: Parameters<typeof processBatch>[0]) => processBatch(transaction, requests, this.#settings);
-      const outcomes = await this.#store.transaction(work, this.#settings.transactionTimeout);
-      this.#deliver(batch, outcomes);
+      outcomes = await this.#store.transaction(work, this.#settings.transactionTimeout);
     } catch (error) {
-      await this.#afterFailure(batch, error);
+      return this.#afterFailure(batch, error);
     }
+    // Not in the try: what has committed is never decided again.
+    this.#deliver(batch, outcomes);
   }
 
   #deliver(batch: readonly Waiting[], outcomes: readonly BatchOutcome[]): void {
     let wrote = false;
     for (const [index, waiting] of batch.entries()) {
       const outcome = outcomes[index];
-      if (outcome === undefined) throw new Error('a batch has one outcome per command');
-      if (outcome.kind === 'deferred') this.#defer(waiting);
+      if (outcome === undefined) waiting.reject(new Error('a batch has one outcome per command'));
+      else if (outcome.kind === 'deferred') this.#defer(waiting);
       else {
         wrote ||= outcome.kind === 'accepted' && !outcome.replayed;
         waiting.resolve(outcome);
       }
     }
-    if (wrote) this.#onCommit();
+    if (wrote) this.#tellOfCommit();
+  }
+
+  #tellOfCommit(): void {
+    try {
+      this.#onCommit();
+    } catch (error) {
+      // Only a hint is lost: the relay looks by itself.
+      this.#logger.error({ err: error }, 'the wake-up after a commit failed');
+    }
   }
 
   #defer(waiting: Waiting): void {
@@ -178,6 +193,8 @@ export class GroupCommit implements Service, CommandService {
       // Back to its place: those that came later expire later.
       const at = this.#queue.findIndex((other) => other.expiresAt > waiting.expiresAt);
       this.#queue.splice(at === -1 ? this.#queue.length : at, 0, waiting);
+      // The alarm may be set for those behind it.
+      if (at === 0) this.#clearAlarm();
       this.#pump();
     };
     this.#deferred.set(waiting, setTimeout(requeue, pause));
@@ -193,7 +210,10 @@ export class GroupCommit implements Service, CommandService {
       for (const waiting of batch) waiting.reject(error);
     } else {
       this.#logger.error({ err: error, commands: batch.length }, 'a batch failed; its commands are decided again, one by one');
-      for (const waiting of batch) await this.#attempt([waiting]);
+      for (const waiting of batch) {
+        if (waiting.expiresAt <= performance.now()) waiting.reject(expired());
+        else await this.#attempt([waiting]);
+      }
     }
   }
 }

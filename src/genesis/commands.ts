@@ -2,8 +2,8 @@ import Type, { type Static, type TSchema } from 'typebox';
 import { STAGES } from './session.ts';
 
 /**
- * The bounds keep every event far below the topic's max.message.bytes (1 MiB): lengths count characters, of at most four
- * bytes each, and free-form data is bounded by its encoded size besides (MAX_DATA_BYTES).
+ * The bounds keep every event far below the topic's max.message.bytes (1 MiB): lengths count characters (code points), of at most
+ * six bytes each in JSON, and free-form data is bounded by its encoded size besides (MAX_DATA_BYTES).
  */
 const text = (maxLength: number, minLength = 1) => Type.String({ minLength, maxLength });
 const strict = { additionalProperties: false } as const;

@@ -1,4 +1,4 @@
-import type { RecordedEvent } from './events.ts';
+import type { EventPayloads, RecordedEvent } from './events.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -57,13 +57,15 @@ function changes(session: Session, { event, eventId }: RecordedEvent): Partial<S
       };
     case 'Genesis.Session.Finished':
       return { status: event.payload.status };
-    case 'Genesis.Session.Updated': {
-      const { title, idea, status } = event.payload;
-      return {
-        ...(title === undefined ? {} : { title }),
-        ...(idea === undefined ? {} : { idea }),
-        ...(status === undefined ? {} : { status }),
-      };
-    }
+    case 'Genesis.Session.Updated':
+      return update(event.payload);
   }
+}
+
+function update({ title, idea, status }: EventPayloads['Genesis.Session.Updated']): Partial<Session> {
+  return {
+    ...(title === undefined ? {} : { title }),
+    ...(idea === undefined ? {} : { idea }),
+    ...(status === undefined ? {} : { status }),
+  };
 }

@@ -1,0 +1,76 @@
+import { pino } from 'pino';
+import { vi } from 'vitest';
+import { GroupCommit, type GroupCommitSettings } from '../../src/commands/group-commit.ts';
+import type { CommandOutcome, CommandRequest, CommandStore } from '../../src/commands/ports.ts';
+import { MemoryStore } from './memory-store.ts';
+import { batchSettings } from './requests.ts';
+
+/** What became of a command so far. */
+export interface Observed {
+  readonly request: CommandRequest;
+  state: 'waits' | 'answered' | 'failed';
+  outcome: CommandOutcome | null;
+  error: unknown;
+}
+
+export interface Rig {
+  readonly store: MemoryStore;
+  readonly commands: GroupCommit;
+  /** Lines of the log. */
+  readonly log: readonly string[];
+  /** How often a commit was told of. */
+  hints(): number;
+  execute(request: CommandRequest): Observed;
+}
+
+export const LIMITS = {
+  batchMax: 64,
+  transactionsMax: 2,
+  queueMax: 1_000,
+  queueTimeout: 2_000,
+  transactionTimeout: 2_500,
+};
+
+/** A started GroupCommit on a store in memory. Wants fake timers. */
+export async function aRig(
+  limits: Partial<Omit<GroupCommitSettings, 'newId'>> = {},
+  options: { readonly onCommit?: () => void; readonly over?: (store: MemoryStore) => CommandStore } = {},
+): Promise<Rig> {
+  const store = new MemoryStore();
+  const log: string[] = [];
+  let hints = 0;
+  const onCommit = () => {
+    hints += 1;
+    options.onCommit?.();
+  };
+  const logger = pino({}, { write: (line: string) => void log.push(line) });
+  const settings = { ...batchSettings(), ...LIMITS, ...limits };
+  const commands = new GroupCommit(options.over?.(store) ?? store, settings, logger, onCommit);
+  await commands.start();
+  return { store, commands, log, hints: () => hints, execute: (request) => observe(commands, request) };
+}
+
+function observe(commands: GroupCommit, request: CommandRequest): Observed {
+  const observed: Observed = { request, state: 'waits', outcome: null, error: null };
+  commands.execute(request).then(
+    (outcome) => Object.assign(observed, { state: 'answered', outcome }),
+    (error: unknown) => Object.assign(observed, { state: 'failed', error }),
+  );
+  return observed;
+}
+
+/** Lets everything happen that waits for no timer. */
+export function settle(): Promise<unknown> {
+  return vi.advanceTimersByTimeAsync(0);
+}
+
+/** Something that a test holds back until it opens it. */
+export interface Gate {
+  readonly passed: Promise<void>;
+  open(): void;
+}
+
+export function aGate(): Gate {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { passed: promise, open: resolve };
+}
