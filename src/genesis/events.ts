@@ -1,42 +1,7 @@
-import type { CommandPayload } from './commands.ts';
+import type { EVENT_SCHEMAS, EventType, PayloadOf } from './event-schemas.ts';
 import type { CommandId, EventId, SessionId, UserId } from './ids.ts';
-import type { CurrentStage, JsonObject, SessionStatus, Stage } from './session.ts';
 
-/** The payload of each event in its current version, by event_type. */
-export interface EventPayloads {
-  'Genesis.Session.Created': { readonly title: string | null; readonly idea: string | null };
-  'Genesis.Session.Requested': {
-    readonly request_id: CommandId;
-    readonly stage: Stage;
-    readonly theme_preferences: readonly string[];
-    readonly style_preferences: readonly string[];
-  };
-  'Genesis.Session.Proposed': {
-    readonly request_id: CommandId;
-    readonly concepts: CommandPayload<'ProposeConcepts'>['concepts'];
-  };
-  'Genesis.Session.Failed': { readonly request_id: CommandId; readonly reason: string };
-  'Genesis.Session.Submitted': {
-    readonly stage: CurrentStage;
-    readonly feedback: string;
-    readonly target: string | null;
-  };
-  'Genesis.Session.Confirmed': {
-    readonly stage: Stage;
-    readonly next_stage: CurrentStage;
-    readonly data: JsonObject;
-  };
-  'Genesis.Session.Finished': { readonly status: 'COMPLETED' };
-  /** Only the members that changed are present. */
-  'Genesis.Session.Updated': {
-    readonly title?: string;
-    readonly idea?: string;
-    readonly status?: Extract<SessionStatus, 'ABANDONED'>;
-    readonly reason?: string;
-  };
-}
-
-export type EventType = keyof EventPayloads;
+export type { EventType };
 
 /** The version in which each event is written now. Counts up; the name never carries it. */
 export const EVENT_VERSIONS = {
@@ -48,7 +13,10 @@ export const EVENT_VERSIONS = {
   'Genesis.Session.Confirmed': 1,
   'Genesis.Session.Finished': 1,
   'Genesis.Session.Updated': 1,
-} as const satisfies Record<EventType, number>;
+} as const satisfies { readonly [T in EventType]: keyof (typeof EVENT_SCHEMAS)[T] };
+
+/** The payload of each event in its current version, by event_type: what its schema (event-schemas.ts) describes. */
+export type EventPayloads = { readonly [T in EventType]: PayloadOf<T, (typeof EVENT_VERSIONS)[T]> };
 
 /** What happened; discriminated by `type`. */
 export type DomainEvent = {
