@@ -123,11 +123,22 @@ CREATE INDEX event_outbox_blocking ON public.event_outbox USING btree (key, id) 
 CREATE INDEX event_outbox_pending ON public.event_outbox USING btree (id) WHERE (status = 'PENDING'::text);
 CREATE INDEX genesis_sessions_user ON public.genesis_sessions USING btree (user_id, session_id);
 
+CREATE TRIGGER command_inbox_transition BEFORE UPDATE OF status ON public.command_inbox FOR EACH ROW WHEN (((old.status IS DISTINCT FROM new.status) AND (NOT ((old.status = 'PROCESSING'::text) AND (new.status = ANY (ARRAY['COMPLETED'::text, 'FAILED'::text])))) AND (NOT ((old.status = 'RECEIVED'::text) AND (new.status = ANY (ARRAY['PROCESSING'::text, 'COMPLETED'::text])))))) EXECUTE FUNCTION command_inbox_transition();
 CREATE TRIGGER domain_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.domain_events FOR EACH STATEMENT EXECUTE FUNCTION domain_events_append_only();
 CREATE TRIGGER event_outbox_delete BEFORE DELETE ON public.event_outbox FOR EACH ROW WHEN ((old.status = ANY (ARRAY['PENDING'::text, 'FAILED'::text]))) EXECUTE FUNCTION event_outbox_delete();
 CREATE TRIGGER event_outbox_immutable BEFORE UPDATE OF id, event_id, topic, key, shard, sequence, payload, headers, created_at ON public.event_outbox FOR EACH ROW EXECUTE FUNCTION event_outbox_immutable();
 CREATE TRIGGER event_outbox_transition BEFORE UPDATE ON public.event_outbox FOR EACH ROW WHEN (((old.status IS DISTINCT FROM new.status) AND (NOT ((old.status = 'PENDING'::text) AND (new.status = 'SENT'::text))))) EXECUTE FUNCTION event_outbox_transition();
 CREATE TRIGGER event_outbox_truncate BEFORE TRUNCATE ON public.event_outbox FOR EACH STATEMENT EXECUTE FUNCTION event_outbox_truncate();
+
+CREATE OR REPLACE FUNCTION public.command_inbox_transition()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  RAISE EXCEPTION 'command_inbox %: % -> % is not a transition', OLD.id, OLD.status, NEW.status
+    USING ERRCODE = 'check_violation', HINT = 'RECEIVED -> PROCESSING | COMPLETED; PROCESSING -> COMPLETED | FAILED. COMPLETED and FAILED are final.';
+END $function$
+;
 
 CREATE OR REPLACE FUNCTION public.domain_events_append_only()
  RETURNS trigger

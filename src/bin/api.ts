@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import { Deadlines } from '../commands/deadlines.ts';
 import { GroupCommit } from '../commands/group-commit.ts';
 import type { TokenKeys } from '../config.ts';
 import type { ReadinessCheck } from '../http/ports.ts';
@@ -6,6 +7,7 @@ import { createHttpServer } from '../http/server.ts';
 import { createTokenVerifier } from '../http/tokens.ts';
 import { createCommandStore } from '../postgres/command-store.ts';
 import { ping } from '../postgres/ping.ts';
+import { createOverdueRequests } from '../postgres/overdue-requests.ts';
 import { createPool } from '../postgres/pool.ts';
 import { readSession } from '../postgres/session-reader.ts';
 import { readSettings } from '../postgres/settings.ts';
@@ -48,6 +50,7 @@ export async function startApi({
   };
   const commands = new GroupCommit(createCommandStore(pool), settings, logger, () => wakeup.notify());
   await lifecycle.start(commands);
+  await lifecycle.start(new Deadlines(createOverdueRequests(pool), commands, settings, logger));
   const server = createHttpServer({
     config: config.http,
     tokens: createTokenVerifier({ ...config.tokenRules, keys: tokenKeys }),

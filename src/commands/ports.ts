@@ -174,13 +174,42 @@ export interface CommandStore {
    * @throws GenesisError UNAVAILABLE (certainly nothing written) or OUTCOME_UNKNOWN.
    * @throws whatever `work` throws (rolled back).
    */
-  transaction<Result>(
-    work: (transaction: CommandTransaction) => Promise<Result>,
-    timeLimit: number,
-  ): Promise<Result>;
+  transaction<Result>(work: (transaction: CommandTransaction) => Promise<Result>, timeLimit: number): Promise<Result>;
 }
 
 /** Deadlock, serialisation failure or lock time-out: the same transaction may succeed when tried again. */
 export class TransactionConflict extends Error {
   override readonly name = 'TransactionConflict';
+}
+
+/** A request whose deadline has passed and that nobody has answered. */
+export interface OverdueRequest {
+  readonly requestId: CommandId;
+  readonly sessionId: SessionId;
+}
+
+/** A place among the overdue requests; opaque, comparable only by the database. */
+export interface OverduePlace {
+  readonly deadline: string;
+  readonly requestId: CommandId;
+}
+
+/** One page of the unanswered requests, those that are due first before the others. */
+export interface OverduePage {
+  readonly overdue: readonly OverdueRequest[];
+  /** Where the next page begins; null when no further request was overdue. */
+  readonly next: OverduePlace | null;
+  /** Milliseconds until the first request that is not overdue becomes so, by the database's clock; null if there is none. */
+  readonly nextDueIn: number | null;
+}
+
+export interface OverdueRequests {
+  /**
+   * Looks for requests that are past their deadline by the database's clock.
+   *
+   * @param after Where the page before ended; null for the first one.
+   * @param limit Most requests on the page, at least 2.
+   * @throws GenesisError UNAVAILABLE
+   */
+  find(after: OverduePlace | null, limit: number): Promise<OverduePage>;
 }

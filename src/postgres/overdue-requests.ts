@@ -1,0 +1,51 @@
+import type { Pool } from 'pg';
+import type { OverduePage, OverduePlace, OverdueRequests } from '../commands/ports.ts';
+import type { CommandId, SessionId } from '../genesis/ids.ts';
+import { translate } from './errors.ts';
+import { sql } from './sql.ts';
+
+const FIND_OVERDUE = sql('commands/find-overdue');
+
+const BEFORE_ALL: OverduePlace = {
+  deadline: '-infinity',
+  requestId: '00000000-0000-0000-0000-000000000000' as CommandId,
+};
+
+interface WaitingRow {
+  readonly id: CommandId;
+  readonly session_id: SessionId;
+  /** As the database writes it: with its microseconds. */
+  readonly deadline: string;
+  /** Milliseconds until the deadline. */
+  readonly remaining: number;
+}
+
+/** OverdueRequests on command_inbox. */
+export function createOverdueRequests(pool: Pool): OverdueRequests {
+  return {
+    async find(after, limit) {
+      const { deadline, requestId } = after ?? BEFORE_ALL;
+      const values = [deadline, requestId, limit];
+      try {
+        const { rows } = await pool.query<WaitingRow>({ name: 'find-overdue', text: FIND_OVERDUE, values });
+        return toPage(rows, limit);
+      } catch (error) {
+        throw translate(error);
+      }
+    },
+  };
+}
+
+function toPage(rows: readonly WaitingRow[], limit: number): OverduePage {
+  const overdue = rows.filter((row) => row.remaining <= 0);
+  const last = overdue.at(-1);
+  return {
+    overdue: overdue.map((row) => ({ requestId: row.id, sessionId: row.session_id })),
+    next: last !== undefined && overdue.length === limit ? placeOf(last) : null,
+    nextDueIn: rows[overdue.length]?.remaining ?? null,
+  };
+}
+
+function placeOf({ deadline, id }: WaitingRow): OverduePlace {
+  return { deadline, requestId: id };
+}
