@@ -236,6 +236,8 @@ describe('the queue', () => {
 
   it('refuses in time a deferred command that comes back before those whose alarm is set', async () => {
     const { rig, a, b, before } = await rigWith({ transactionsMax: 1 }, 2);
+    // No alarm is left from the commands so far.
+    await vi.advanceTimersByTimeAsync(LIMITS.queueTimeout);
     rig.store.hold(a);
     const gate = holdAt(rig, 'commit');
     const deferred = rig.execute(send(updateSession(), a));
