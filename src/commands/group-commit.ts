@@ -191,8 +191,9 @@ export class GroupCommit implements Service, CommandService {
       this.#deferred.delete(waiting);
       if (waiting.expiresAt <= performance.now()) return waiting.reject(expired());
       // Back to its place: those that came later expire later.
-      const at = this.#queue.findIndex((other) => other.expiresAt > waiting.expiresAt);
-      this.#queue.splice(at === -1 ? this.#queue.length : at, 0, waiting);
+      const later = this.#queue.findIndex((other) => other.expiresAt > waiting.expiresAt);
+      const at = later === -1 ? this.#queue.length : later;
+      this.#queue.splice(at, 0, waiting);
       // The alarm may be set for those behind it.
       if (at === 0) this.#clearAlarm();
       this.#pump();
