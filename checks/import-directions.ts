@@ -47,12 +47,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ['genesis', 'outbox', 'commands/ports.ts', 'events/ports.ts', 'relay/ports.ts', ...SHARED],
     packages: ['pg', 'pino', 'uuid'],
   },
-  kafka: { rooms: ['genesis', 'outbox', 'relay/ports.ts', ...SHARED], packages: ['@platformatic/kafka', 'pino'] },
+  kafka: {
+    rooms: ['genesis', 'outbox', 'relay/ports.ts', 'relay/backoff.ts', ...SHARED],
+    packages: ['@platformatic/kafka', 'pino'],
+  },
 
   observability: { rooms: SHARED, packages: ['pino', 'pino-pretty'] },
   http: {
     rooms: ['genesis', 'commands', 'events', 'observability', ...SHARED],
-    packages: ['fastify', '@fastify/type-provider-typebox', 'jose', 'pino', 'typebox', 'uuid'],
+    packages: ['fastify', 'jose', 'pino', 'typebox', 'uuid'],
   },
   cli: { rooms: CALLED, packages: ['commander', 'pino'] },
   bin: { rooms: [...CALLED, 'cli'], packages: ['commander', 'pino', 'uuid'], loads: ['local'] },
