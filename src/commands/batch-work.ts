@@ -1,3 +1,4 @@
+import { GenesisError } from '../errors.ts';
 import { decide, decideCreation, type Acceptance } from '../genesis/decide.ts';
 import type { EventRecord } from '../genesis/events.ts';
 import type { CommandId, SessionId, UserId } from '../genesis/ids.ts';
@@ -21,9 +22,12 @@ import { recordEvents } from './record-events.ts';
 
 /**
  * What a command of a batch comes to. `deferred`: it could not be judged in this batch (its session is locked elsewhere, or one
- * row would have to change twice) and must be tried again in a later one.
+ * row would have to change twice) and must be tried again in a later one. `failed`: this program cannot judge it at all.
  */
-export type BatchOutcome = CommandOutcome | { readonly kind: 'deferred' };
+export type BatchOutcome =
+  | CommandOutcome
+  | { readonly kind: 'deferred' }
+  | { readonly kind: 'failed'; readonly error: GenesisError };
 
 export interface BatchSettings {
   readonly destination: Destination;
@@ -43,6 +47,7 @@ export class BatchWork implements WriteSet {
   readonly #sessions = new Map<SessionId, Session>();
   readonly #baseVersions = new Map<SessionId, number>();
   readonly #waiting: Set<SessionId>;
+  readonly #tooNew: ReadonlySet<SessionId>;
   readonly #unfinished = new Map<string, CommandId>();
   readonly #bound = new Map<string, Pick<BoundKey, 'fingerprint' | 'answer'>>();
   /** Requests that this batch opened, and (session, type) pairs whose request it ended: those rows are not touched again. */
@@ -55,6 +60,7 @@ export class BatchWork implements WriteSet {
     this.#settings = settings;
     this.#now = locked.now;
     this.#waiting = new Set(locked.busy);
+    this.#tooNew = new Set(locked.tooNew);
     for (const session of locked.sessions) {
       this.#sessions.set(session.sessionId, session);
       this.#baseVersions.set(session.sessionId, session.version);
@@ -97,8 +103,12 @@ export class BatchWork implements WriteSet {
     if (this.#waiting.has(sessionId)) return { kind: 'deferred' };
     const session = this.#sessions.get(sessionId);
     if (session === undefined || !mayTouch(actor, session)) return refuse({ code: 'SESSION_NOT_FOUND' });
-    const known = this.#replay(request) ?? this.#conflict(request, session);
-    if (known !== null) return known;
+    // A replay judges nothing: it is right even for a session whose state is not ours to judge by.
+    const replay = this.#replay(request);
+    if (replay !== null) return replay;
+    if (this.#tooNew.has(sessionId)) return { kind: 'failed', error: tooNew() };
+    const conflict = this.#conflict(request, session);
+    if (conflict !== null) return conflict;
     const decision = decide(command, session, request.commandId);
     if (decision.kind === 'refused') return refuse(decision.refusal);
     if (this.#wouldTouchTwice(request, decision)) {
@@ -133,7 +143,8 @@ export class BatchWork implements WriteSet {
 
   /** The statement's parts run in no defined order and its unique indexes can't be deferred: each row changes once at most. */
   #wouldTouchTwice(request: CommandRequest, acceptance: Acceptance): boolean {
-    const reopens = acceptance.status === 'PROCESSING' && this.#ended.has(twinScope(request.sessionId, request.command.type));
+    const reopens =
+      acceptance.status === 'PROCESSING' && this.#ended.has(twinScope(request.sessionId, request.command.type));
     return reopens || (acceptance.ends !== null && this.#opened.has(acceptance.ends.requestId));
   }
 
@@ -189,6 +200,11 @@ export class BatchWork implements WriteSet {
 
 function mayTouch(actor: CommandRequest['actor'], session: Session): boolean {
   return actor.role !== 'author' || session.userId === actor.userId;
+}
+
+function tooNew(): GenesisError {
+  const why = 'The session holds events of a newer version of this service, which is still being rolled out.';
+  return new GenesisError('UNAVAILABLE', `${why} Nothing was written; try again.`);
 }
 
 function refuse(refusal: CommandRefusal): CommandOutcome {

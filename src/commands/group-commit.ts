@@ -81,7 +81,9 @@ export class GroupCommit implements Service, CommandService {
   execute(request: CommandRequest): Promise<CommandOutcome> {
     if (!this.#accepting) return Promise.reject(stopping());
     if (this.#queue.length + this.#deferred.size >= this.#settings.queueMax) {
-      return Promise.reject(new GenesisError('OVERLOADED', 'Too many commands are waiting. Nothing was written; try again.'));
+      return Promise.reject(
+        new GenesisError('OVERLOADED', 'Too many commands are waiting. Nothing was written; try again.'),
+      );
     }
     return new Promise((resolve, reject) => {
       const expiresAt = performance.now() + this.#settings.queueTimeout;
@@ -150,7 +152,8 @@ export class GroupCommit implements Service, CommandService {
 
   async #attempt(batch: readonly Waiting[]): Promise<void> {
     const requests = batch.map((waiting) => waiting.request);
-    const work = (transaction: Parameters<typeof processBatch>[0]) => processBatch(transaction, requests, this.#settings);
+    const work = (transaction: Parameters<typeof processBatch>[0]) =>
+      processBatch(transaction, requests, this.#settings);
     let outcomes: readonly BatchOutcome[];
     try {
       outcomes = await this.#store.transaction(work, this.#settings.transactionTimeout);
@@ -167,6 +170,7 @@ export class GroupCommit implements Service, CommandService {
       const outcome = outcomes[index];
       if (outcome === undefined) waiting.reject(new Error('a batch has one outcome per command'));
       else if (outcome.kind === 'deferred') this.#defer(waiting);
+      else if (outcome.kind === 'failed') waiting.reject(outcome.error);
       else {
         wrote ||= outcome.kind === 'accepted' && !outcome.replayed;
         waiting.resolve(outcome);
@@ -210,7 +214,10 @@ export class GroupCommit implements Service, CommandService {
     } else if (batch.length === 1) {
       for (const waiting of batch) waiting.reject(error);
     } else {
-      this.#logger.error({ err: error, commands: batch.length }, 'a batch failed; its commands are decided again, one by one');
+      this.#logger.error(
+        { err: error, commands: batch.length },
+        'a batch failed; its commands are decided again, one by one',
+      );
       for (const waiting of batch) {
         if (waiting.expiresAt <= performance.now()) waiting.reject(expired());
         else await this.#attempt([waiting]);

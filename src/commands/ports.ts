@@ -126,6 +126,11 @@ export interface LockedSessions {
   readonly sessions: readonly Session[];
   /** Those that exist but are locked by somebody else. The rest does not exist. */
   readonly busy: readonly SessionId[];
+  /**
+   * Of `sessions` those that hold events newer than this program knows (EVENT_SCHEMA_LEVEL): their state is not ours to judge by.
+   * Absent: none.
+   */
+  readonly tooNew?: readonly SessionId[];
   /** The database's clock, in milliseconds since the epoch. */
   readonly now: number;
 }

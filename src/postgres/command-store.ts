@@ -11,6 +11,7 @@ import type {
   UnfinishedCommand,
   WriteSet,
 } from '../commands/ports.ts';
+import { EVENT_SCHEMA_LEVEL } from '../genesis/event-schemas.ts';
 import type { CommandId, SessionId, UserId } from '../genesis/ids.ts';
 import { toSession, type SessionRow } from './session-row.ts';
 import { sql } from './sql.ts';
@@ -45,6 +46,10 @@ interface Clock {
   readonly now: Date;
 }
 
+interface LockedRow extends SessionRow, Clock {
+  readonly schema_level: number;
+}
+
 class PostgresCommandTransaction implements CommandTransaction {
   readonly #client: PoolClient;
   xid: string | null = null;
@@ -55,12 +60,18 @@ class PostgresCommandTransaction implements CommandTransaction {
 
   async lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions> {
     if (createKeys.length > 0) await this.#run('lockCreateKeys', [advisoryLocks(createKeys)]);
-    const rows = sessionIds.length === 0 ? [] : await this.#run<SessionRow & Clock>('lockSessions', [sessionIds]);
+    const rows = sessionIds.length === 0 ? [] : await this.#run<LockedRow>('lockSessions', [sessionIds]);
     const locked = new Set(rows.map((row) => row.session_id));
     const missing = sessionIds.filter((id) => !locked.has(id));
     const busy = missing.length === 0 ? [] : await this.#run<{ session_id: SessionId }>('existingSessions', [missing]);
     const now = rows[0]?.now ?? (await this.#clock());
-    return { sessions: rows.map(toSession), busy: busy.map((row) => row.session_id), now: now.getTime() };
+    const tooNew = rows.filter((row) => row.schema_level > EVENT_SCHEMA_LEVEL);
+    return {
+      sessions: rows.map(toSession),
+      busy: busy.map((row) => row.session_id),
+      tooNew: tooNew.map((row) => row.session_id),
+      now: now.getTime(),
+    };
   }
 
   async #clock(): Promise<Date> {

@@ -1,4 +1,6 @@
 import type { WriteSet } from '../commands/ports.ts';
+import { levelOf } from '../genesis/event-schemas.ts';
+import type { SessionId } from '../genesis/ids.ts';
 import { timestamp } from '../outbox/envelope.ts';
 
 /**
@@ -49,7 +51,8 @@ function finishedColumns({ finished }: WriteSet): readonly unknown[] {
   ];
 }
 
-function sessionColumns({ sessions }: WriteSet): readonly unknown[] {
+function sessionColumns({ sessions, events }: WriteSet): readonly unknown[] {
+  const levels = levelsOf(events);
   return [
     column(sessions, ({ session }) => session.sessionId),
     column(sessions, ({ baseVersion }) => baseVersion),
@@ -65,7 +68,19 @@ function sessionColumns({ sessions }: WriteSet): readonly unknown[] {
     column(sessions, ({ session }) => session.outstandingRequest?.eventId ?? null),
     column(sessions, ({ session }) => timestamp(session.createdAt)),
     column(sessions, ({ session }) => timestamp(session.updatedAt)),
+    column(sessions, ({ session }) => levels.get(session.sessionId)),
   ];
+}
+
+/** The highest level that the new events of each session need. */
+function levelsOf(events: WriteSet['events']): ReadonlyMap<SessionId, number> {
+  const levels = new Map<SessionId, number>();
+  for (const { aggregateId, eventType, eventVersion } of events) {
+    const level = levelOf(eventType, eventVersion);
+    if (level === null) throw new Error(`${eventType} has no version ${eventVersion}`);
+    levels.set(aggregateId, Math.max(level, levels.get(aggregateId) ?? 0));
+  }
+  return levels;
 }
 
 function eventColumns({ events }: WriteSet): readonly unknown[] {

@@ -20,25 +20,27 @@ WITH inbox AS (
   SELECT *
   FROM unnest(
     $17::uuid[], $18::int[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::json[],
-    $25::int[], $26::uuid[], $27::uuid[], $28::uuid[], $29::timestamptz[], $30::timestamptz[]
+    $25::int[], $26::uuid[], $27::uuid[], $28::uuid[], $29::timestamptz[], $30::timestamptz[],
+    $31::int[]
   ) AS s (
     session_id, base_version, user_id, status, current_stage, title, idea, confirmed_data,
-    version, last_event_id, outstanding_request, outstanding_event, created_at, updated_at
+    version, last_event_id, outstanding_request, outstanding_event, created_at, updated_at,
+    schema_level
   )
 ), created AS (
   INSERT INTO genesis_sessions (
     session_id, user_id, status, current_stage, title, idea, confirmed_data,
-    version, last_event_id, outstanding_request, outstanding_event, created_at, updated_at
+    version, last_event_id, outstanding_request, outstanding_event, schema_level, created_at, updated_at
   )
   SELECT session_id, user_id, status, current_stage, title, idea, confirmed_data,
-         version, last_event_id, outstanding_request, outstanding_event, created_at, updated_at
+         version, last_event_id, outstanding_request, outstanding_event, schema_level, created_at, updated_at
   FROM sessions WHERE base_version = 0
   RETURNING 1
 ), updated AS (
   UPDATE genesis_sessions AS g
   SET status = s.status, current_stage = s.current_stage, title = s.title, idea = s.idea, confirmed_data = s.confirmed_data,
       version = s.version, last_event_id = s.last_event_id, outstanding_request = s.outstanding_request,
-      outstanding_event = s.outstanding_event, updated_at = s.updated_at
+      outstanding_event = s.outstanding_event, schema_level = greatest(g.schema_level, s.schema_level), updated_at = s.updated_at
   FROM sessions AS s
   WHERE g.session_id = s.session_id AND g.version = s.base_version AND s.base_version > 0
   RETURNING 1
@@ -50,8 +52,8 @@ WITH inbox AS (
   SELECT event_id, 'GENESIS_SESSION', aggregate_id, aggregate_version, event_type, event_version, payload, metadata,
          correlation_id, causation_id, created_at
   FROM unnest(
-    $31::uuid[], $32::uuid[], $33::int[], $34::text[], $35::int[], $36::json[], $37::json[], $38::uuid[], $39::uuid[],
-    $40::timestamptz[]
+    $32::uuid[], $33::uuid[], $34::int[], $35::text[], $36::int[], $37::json[], $38::json[], $39::uuid[], $40::uuid[],
+    $41::timestamptz[]
   ) AS e (
     event_id, aggregate_id, aggregate_version, event_type, event_version, payload, metadata, correlation_id, causation_id,
     created_at
@@ -60,7 +62,7 @@ WITH inbox AS (
   -- The sequence is read in the order of the rows: the ids of one session ascend with its versions.
   INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers, scheduled_at, created_at)
   SELECT event_id, topic, key, shard, sequence, payload, headers, $1, $1
-  FROM unnest($41::uuid[], $42::text[], $43::uuid[], $44::int[], $45::int[], $46::text[], $47::json[])
+  FROM unnest($42::uuid[], $43::text[], $44::uuid[], $45::int[], $46::int[], $47::text[], $48::json[])
     WITH ORDINALITY AS o (event_id, topic, key, shard, sequence, payload, headers, n)
   ORDER BY n
 )
