@@ -20,7 +20,8 @@ export interface Rig {
   readonly log: readonly string[];
   /** How often a commit was told of. */
   hints(): number;
-  execute(request: CommandRequest): Observed;
+  /** `told` is called when the command is answered or has failed. */
+  execute(request: CommandRequest, told?: () => void): Observed;
 }
 
 export const LIMITS = {
@@ -47,14 +48,18 @@ export async function aRig(
   const settings = { ...batchSettings(), ...LIMITS, ...limits };
   const commands = new GroupCommit(options.over?.(store) ?? store, settings, logger, onCommit);
   await commands.start();
-  return { store, commands, log, hints: () => hints, execute: (request) => observe(commands, request) };
+  return { store, commands, log, hints: () => hints, execute: (request, told) => observe(commands, request, told) };
 }
 
-function observe(commands: GroupCommit, request: CommandRequest): Observed {
+function observe(commands: GroupCommit, request: CommandRequest, told: () => void = () => undefined): Observed {
   const observed: Observed = { request, state: 'waits', outcome: null, error: null };
+  const note = (what: Partial<Observed>) => {
+    Object.assign(observed, what);
+    told();
+  };
   commands.execute(request).then(
-    (outcome) => Object.assign(observed, { state: 'answered', outcome }),
-    (error: unknown) => Object.assign(observed, { state: 'failed', error }),
+    (outcome) => note({ state: 'answered', outcome }),
+    (error: unknown) => note({ state: 'failed', error }),
   );
   return observed;
 }

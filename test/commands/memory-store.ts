@@ -62,6 +62,10 @@ export class MemoryStore implements CommandStore {
     return () => this.#release(owner);
   }
 
+  isLocked(sessionId: SessionId): boolean {
+    return this.#rowLocks.has(sessionId);
+  }
+
   async waitForKeys(keys: readonly CreateKey[], owner: symbol, released: Promise<void>): Promise<void> {
     for (const key of keys.map((k) => JSON.stringify([k.userId, k.key])).toSorted()) {
       let holder = this.#advisoryLocks.get(key);
