@@ -32,7 +32,7 @@ export async function untilKafkaReady(starting: KafkaStarting, signal: AbortSign
     if (waited > READY_LIMIT) throw startFailed('Kafka', log, 'it was not ready in time');
     if (waited > SLOW_AFTER && !told) {
       told = true;
-      progress('Kafka needs longer than usual, perhaps to recover from an unclean end …');
+      progress('Kafka is still starting …');
     }
     await sleep(LOOK_EVERY, undefined, { signal });
   }

@@ -30,7 +30,8 @@ interface Java {
   readonly version: number;
 }
 
-async function findJava(signal: AbortSignal): Promise<Java> {
+/** The Java to use, and its version. */
+export async function findJava(signal: AbortSignal): Promise<Java> {
   const home = process.env['JAVA_HOME'] ?? '';
   const command = home === '' ? 'java' : join(home, 'bin', 'java');
   const result = await tryTool({ command, args: ['-version'] }, signal);
