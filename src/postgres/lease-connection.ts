@@ -10,7 +10,7 @@ export interface LeaseConnectionOptions {
 }
 
 /**
- * How soon the server ends the session of a client that vanished without a word: 5 s idle, then 3 probes 3 s apart, and as
+ * Settings of the session. How soon the server ends the session of a client that vanished without a word: 5 s idle, then 3 probes 3 s apart, and as
  * long for bytes that nobody acknowledges.
  */
 const SERVER_OPTIONS = [
@@ -19,6 +19,8 @@ const SERVER_OPTIONS = [
   'tcp_keepalives_count=3',
   'tcp_user_timeout=15000',
   'idle_in_transaction_session_timeout=10000',
+  // To compile a statement takes longer than any of ours runs.
+  'jit=off',
 ];
 const CONNECT_TIMEOUT_MS = 5_000;
 

@@ -23,6 +23,8 @@ export interface BatchContext {
   /** Once aborted, nothing more is sent; what was acknowledged is still recorded. */
   readonly signal: AbortSignal;
   readonly onStalled: (error: string) => void;
+  /** The broker judged every record of a send: no outage is left. */
+  readonly onAnswered: () => void;
   /** Records acknowledgements; resolves once they are marked. */
   readonly onAcknowledged: (published: readonly Published[]) => Promise<void>;
   /** Charges a try to a row that was refused alone; resolves once that is stored. */
@@ -63,6 +65,7 @@ async function sendOnce(
   if (published.length > 0) await context.onAcknowledged(published);
   // Beside an outage a refusal is left alone: it will be given again, and then it is judged in order.
   if (outage !== null) return outage;
+  context.onAnswered();
   for (const batch of refused) {
     const next = await settleRefused(batch, context, held);
     if (next !== null) return next;

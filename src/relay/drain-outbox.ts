@@ -64,14 +64,9 @@ function batchContext(lease: HeldLease, options: DrainOptions, signal: AbortSign
     maxPartitionBytes: options.maxPartitionBytes,
     signal,
     onStalled: (error) => board.stalled(error),
-    onAcknowledged: async (published) => {
-      board.answered();
-      await recorder.acknowledged(published, lease.store, signal);
-    },
-    onRefused: async (row, error) => {
-      board.answered();
-      await recorder.refused(row, error, lease.store, signal);
-    },
+    onAnswered: () => board.answered(),
+    onAcknowledged: async (published) => recorder.acknowledged(published, lease.store, signal),
+    onRefused: async (row, error) => recorder.refused(row, error, lease.store, signal),
   };
 }
 

@@ -26,8 +26,11 @@ export class WorkSignal {
   async wait(ms: number, signal: AbortSignal): Promise<void> {
     if (this.#hinted || signal.aborted) return;
     const woken = new AbortController();
-    this.#wake = () => woken.abort();
-    await pause(ms, AbortSignal.any([signal, woken.signal]));
+    const wake = () => woken.abort();
+    this.#wake = wake;
+    signal.addEventListener('abort', wake, { once: true });
+    await pause(ms, woken.signal);
+    signal.removeEventListener('abort', wake);
     this.#wake = null;
   }
 

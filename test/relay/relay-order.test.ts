@@ -25,13 +25,13 @@ const row = fc.record({
   ),
 });
 
-function createRelay(world: RelayWorld, batchSize: number): Relay {
+function createRelay(world: RelayWorld, batchSize: number, logger = pino({ level: 'silent' })): Relay {
   return new Relay(
     {
       lease: world.lease,
       publisher: world.publisher(),
       wakeup: createLocalWakeup(),
-      logger: pino({ level: 'silent' }),
+      logger,
     },
     { batchSize, batchMax: batchSize * 4, pollInterval: 2, backoff: { first: 0.1, most: 1 }, maxPartitionBytes: 1_000 },
   );
@@ -103,6 +103,28 @@ test('an outage charges nothing', async () => {
   expect(relay.status()).toMatchObject({ published: 2, lastError: 'away' });
   await relay.stop();
   expect(relay.status().state).toBe('stopped');
+});
+
+test('an outage is told once, however long it lasts and whatever else goes on', async () => {
+  const world = new RelayWorld();
+  fill(
+    world,
+    [0, 1, 2].map((session) => ({ session, refusals: 0 })),
+  );
+  world.mishaps = ['outage', ...Array.from({ length: 10 }, (): Mishap => 'partition away')];
+  const lines: string[] = [];
+  const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) });
+  const relay = createRelay(world, 10, logger);
+  await relay.start();
+  await vi.waitFor(() => expect(world.settled).toBe(true), { interval: 1 });
+  await vi.waitFor(() => expect(relay.status().state).toBe('idle'), { interval: 1 });
+  await relay.stop();
+  const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+  expect(messages).toEqual([
+    'the relay holds the lease',
+    'the broker does not take records: waiting for it, nothing is charged',
+    'the broker takes records again',
+  ]);
 });
 
 test('a refused row is retried after 1, 2 and 4 seconds, then FAILED, while the others go on', async () => {
