@@ -73,6 +73,11 @@ export interface RelayConfig {
   readonly batchSize: number;
 }
 
+export interface AgentConfig {
+  /** Milliseconds that the example agent takes to answer a request; null: it does not run. */
+  readonly delay: number | null;
+}
+
 export interface LocalConfig {
   /** Folder of the own PostgreSQL and Kafka and of the development key. */
   readonly dataDir: string;
@@ -94,6 +99,7 @@ export interface Config {
   readonly http: HttpConfig;
   readonly commands: CommandConfig;
   readonly relay: RelayConfig;
+  readonly agent: AgentConfig;
   /** Null: the development key is used. */
   readonly tokenKeys: TokenKeys | null;
   readonly tokenRules: TokenRules;
@@ -150,6 +156,7 @@ function read(reader: Reader): Config {
       pollInterval: reader.seconds('RELAY_POLL_INTERVAL', 0.01, 3_600),
       batchSize: reader.number('RELAY_BATCH_SIZE', 1, 10_000),
     },
+    agent: { delay: reader.text('AGENT_DELAY') === 'off' ? null : reader.seconds('AGENT_DELAY', 0, 3_600) },
     tokenKeys: readTokenKeys(reader),
     tokenRules: {
       ...present('issuer', reader.optional('JWT_ISSUER')),

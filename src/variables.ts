@@ -57,6 +57,11 @@ export const VARIABLES = {
     meaning: 'Seconds between looks at the outbox when nothing woke the relay, 0.01–3600',
   },
   RELAY_BATCH_SIZE: { default: '100', meaning: 'Most events in one claim, 1–10000' },
+  AGENT_DELAY: {
+    default: '5',
+    meaning:
+      'Seconds that the example agent takes to answer a request, 0–3600; off: there is none. It runs only beside the own PostgreSQL and Kafka',
+  },
   LOG_LEVEL: { default: 'INFO', meaning: 'DEBUG, INFO, WARNING or ERROR' },
   NODE_ENV: { default: null, meaning: 'production: development keys and development infrastructure are refused' },
   LOCAL_DATA_DIR: { default: '.genesis', meaning: 'Folder of the own PostgreSQL and Kafka and of the development key' },

@@ -5,6 +5,7 @@ import { createLogger } from '../observability/logger.ts';
 import { createLocalWakeup } from '../relay/local-wakeup.ts';
 import { startApi } from './api.ts';
 import { banner } from './banner.ts';
+import { startDemoAgent } from './demo-agent.ts';
 import { provideInfrastructure, type Infrastructure } from './infrastructure.ts';
 import { closing, Lifecycle, STOP_GRACE } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
@@ -51,6 +52,7 @@ async function startServices(shared: Omit<Parts, 'wakeup'>): Promise<void> {
   const relay = config.serviceType === 'api-gateway' ? null : await startRelay(parts);
   const api = config.serviceType === 'message-relay' ? null : await startApi({ ...parts, tokenKeys, relay });
   await announce(config, infrastructure, api, lifecycle);
+  await startDemoAgent(parts, api, tokenKeys);
   if (infrastructure.origin !== 'configured') await banner(config, infrastructure, api, tokenKeys);
   logger.info({ service: config.serviceType, api, relay: relay !== null }, 'ready');
 }
