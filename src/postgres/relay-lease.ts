@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HeldLease, Lease } from '../relay/ports.ts';
-import { createOutboxStore } from './outbox-store.ts';
-import { openLeaseConnection, type LeaseConnection } from './lease-connection.ts';
+import { LeaseLost, type HeldLease, type Lease } from '../relay/ports.ts';
+import { createOutboxStore, type LeasedQuery } from './outbox-store.ts';
+import { ConnectionLost, openWatchedConnection, type WatchedConnection } from './watched-connection.ts';
 
 export interface RelayLeaseOptions {
   /** Milliseconds between a standby's tries to take over. Default 500. */
@@ -24,7 +24,11 @@ export function createRelayLease(databaseUrl: string, options: RelayLeaseOptions
   return {
     async acquire(signal) {
       signal.throwIfAborted();
-      const connection = await openLeaseConnection(databaseUrl, { callTimeout, heartbeatInterval });
+      const connection = await openWatchedConnection(databaseUrl, {
+        applicationName: 'genesis-relay',
+        callTimeout,
+        heartbeatInterval,
+      });
       try {
         await takeLock(connection, standbyInterval, signal);
       } catch (error) {
@@ -36,7 +40,7 @@ export function createRelayLease(databaseUrl: string, options: RelayLeaseOptions
   };
 }
 
-async function takeLock(connection: LeaseConnection, interval: number, signal: AbortSignal): Promise<void> {
+async function takeLock(connection: WatchedConnection, interval: number, signal: AbortSignal): Promise<void> {
   for (;;) {
     const [row] = await connection.query<{ held: boolean }>(TRY_LOCK, []);
     if (row?.held === true) return;
@@ -45,13 +49,24 @@ async function takeLock(connection: LeaseConnection, interval: number, signal: A
   }
 }
 
-function hold(connection: LeaseConnection): HeldLease {
+function hold(connection: WatchedConnection): HeldLease {
   return {
-    store: createOutboxStore(async (text, values) => connection.query(text, values)),
+    store: createOutboxStore(leasedQuery(connection)),
     lost: connection.lost,
     async release() {
       connection.close();
       return Promise.resolve();
     },
+  };
+}
+
+function leasedQuery(connection: WatchedConnection): LeasedQuery {
+  return async <Row>(text: string, values: readonly unknown[]) => {
+    try {
+      return await connection.query<Row>(text, values);
+    } catch (error) {
+      if (error instanceof ConnectionLost) throw new LeaseLost('the lease is gone', { cause: error.cause });
+      throw error;
+    }
   };
 }

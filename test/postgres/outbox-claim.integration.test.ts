@@ -103,11 +103,7 @@ test('a clock that was set back hides no row: scheduled_at counts after a refusa
 
 test('only PENDING rows become SENT', async () => {
   const session = uuid();
-  const [first, second, third] = [
-    await insert(session, 1),
-    await insert(session, 2),
-    await insert(session, 3),
-  ];
+  const [first, second, third] = [await insert(session, 1), await insert(session, 2), await insert(session, 3)];
   await admin.query("UPDATE event_outbox SET status = 'DISCARDED' WHERE id = $1", [second]);
   await held.store.markSent([
     { id: first, partition: 3, offset: '9007199254740993' },

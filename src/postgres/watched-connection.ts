@@ -1,12 +1,20 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
-import { LeaseLost } from '../relay/ports.ts';
 
-export interface LeaseConnectionOptions {
+/** The connection is gone, and whatever the session held with it. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost';
+}
+
+export interface WatchedConnectionOptions {
+  /** Tells in pg_stat_activity who it is. */
+  readonly applicationName: string;
   /** Milliseconds without an answer after which the connection counts as lost. */
   readonly callTimeout: number;
   /** Milliseconds between heartbeats while nothing else is asked. */
   readonly heartbeatInterval: number;
+  /** Called for each notification of a channel that the session listens to. */
+  readonly onNotification?: () => void;
 }
 
 /**
@@ -24,13 +32,16 @@ const SERVER_OPTIONS = [
 ];
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** Opens a connection for a lease. @throws the driver's error */
-export async function openLeaseConnection(url: string, options: LeaseConnectionOptions): Promise<LeaseConnection> {
+/** Opens a session of its own, outside of any pool. @throws the driver's error */
+export async function openWatchedConnection(
+  url: string,
+  options: WatchedConnectionOptions,
+): Promise<WatchedConnection> {
   // Our own socket: the driver has no way to end a connection whose other end does not answer.
   const socket = new Socket();
   const client = new pg.Client({
     connectionString: url,
-    application_name: 'genesis-relay',
+    application_name: options.applicationName,
     stream: () => socket,
     keepAlive: true,
     keepAliveInitialDelayMillis: 5_000,
@@ -40,7 +51,7 @@ export async function openLeaseConnection(url: string, options: LeaseConnectionO
     lock_timeout: Math.ceil(options.callTimeout / 2),
     options: SERVER_OPTIONS.map((setting) => `-c ${setting}`).join(' '),
   });
-  const connection = new LeaseConnection(client, socket, options);
+  const connection = new WatchedConnection(client, socket, options);
   try {
     await client.connect();
   } catch (error) {
@@ -51,7 +62,7 @@ export async function openLeaseConnection(url: string, options: LeaseConnectionO
 }
 
 /** One session at the server, whose loss is noticed within the call timeout, by a heartbeat when nothing else is asked. */
-export class LeaseConnection {
+export class WatchedConnection {
   readonly #client: pg.Client;
   readonly #socket: Socket;
   readonly #callTimeout: number;
@@ -60,11 +71,12 @@ export class LeaseConnection {
   #closed = false;
   #busy = false;
 
-  constructor(client: pg.Client, socket: Socket, options: LeaseConnectionOptions) {
+  constructor(client: pg.Client, socket: Socket, options: WatchedConnectionOptions) {
     this.#client = client;
     this.#socket = socket;
     this.#callTimeout = options.callTimeout;
     client.on('error', (error) => this.#lose(error));
+    client.on('notification', () => options.onNotification?.());
     client.on('end', () => this.#lose(new Error('the connection ended')));
     this.#heartbeat = setInterval(() => void this.#beat(), options.heartbeatInterval);
   }
@@ -74,7 +86,7 @@ export class LeaseConnection {
     return this.#lost.signal;
   }
 
-  /** @throws LeaseLost once the connection is lost or closed; the driver's error when the server refuses the statement. */
+  /** @throws ConnectionLost once the connection is lost or closed; the driver's error when the server refuses the statement. */
   async query<Row>(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
     if (this.#closed || this.#lost.signal.aborted) throw this.#gone();
     const deadline = setTimeout(() => {
@@ -95,7 +107,7 @@ export class LeaseConnection {
     }
   }
 
-  /** Ends the connection, and with it the lock, at once. */
+  /** Ends the connection, and with it the session, at once. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#heartbeat);
@@ -114,7 +126,7 @@ export class LeaseConnection {
     if (!this.#closed) this.#lost.abort(reason);
   }
 
-  #gone(): LeaseLost {
-    return new LeaseLost('the lease is gone', { cause: this.#lost.signal.reason });
+  #gone(): ConnectionLost {
+    return new ConnectionLost('the connection is gone', { cause: this.#lost.signal.reason });
   }
 }
