@@ -33,7 +33,8 @@ async function keep(options: KeeperOptions): Promise<void> {
   const pids = { keeperPid: process.pid, parentPid: process.ppid };
   const release = await lockFolder(folder, progress, signal);
   let servers: RunningServers | undefined;
-  signal.addEventListener('abort', () => note({ ...pids, state: 'stopping' }));
+  const leaving = (): void => note({ ...pids, state: 'stopping' });
+  signal.addEventListener('abort', leaving);
   try {
     note({ ...pids, state: 'starting' });
     await endOrphans(folder, progress, signal);
@@ -45,6 +46,8 @@ async function keep(options: KeeperOptions): Promise<void> {
     await aborted();
   } finally {
     await servers?.stop();
+    // From here on the note, like the folder, may be somebody else's.
+    signal.removeEventListener('abort', leaving);
     rmSync(notePath(folder), { force: true });
     release();
   }

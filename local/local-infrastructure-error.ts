@@ -23,11 +23,16 @@ export function errorCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Turns an error of the file system into the sentence for it; leaves every other one as it is. */
+/** Turns an error of the file system into the sentence for it; leaves an error that is none of the system's as it is. */
 export function explained(error: unknown, folder: string): Error {
   if (error instanceof LocalInfrastructureError) return error;
   const path = error instanceof Error && 'path' in error && typeof error.path === 'string' ? error.path : folder;
   const sentence = SENTENCES[errorCode(error) ?? ''];
   if (sentence !== undefined) return new LocalInfrastructureError(sentence(path), { cause: error });
+  if (error instanceof Error && 'syscall' in error) {
+    return new LocalInfrastructureError(`${path} cannot be used (${error.message}): choose another data folder.`, {
+      cause: error,
+    });
+  }
   return error instanceof Error ? error : new Error(String(error));
 }

@@ -8,6 +8,7 @@ import type { Endpoints, KeeperMessage, KeeperOptions, ParentMessage } from './k
 import { explained, LocalInfrastructureError } from './local-infrastructure-error.ts';
 import { openLog, within } from './processes.ts';
 
+export { runningEndpoints } from './running-endpoints.ts';
 export { ensureDatabase } from './ensure-database.ts';
 export { LocalInfrastructureError } from './local-infrastructure-error.ts';
 

@@ -1,6 +1,7 @@
 import { spawn, execFileSync } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, renameSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
 import { errorCode } from './local-infrastructure-error.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -57,7 +58,7 @@ export async function startServer(launch: Launch, logFile: string): Promise<Chil
       }
       return exited;
     };
-    return { pid: child.pid ?? -1, exited, end };
+    return { pid: child.pid ?? 0, exited, end };
   } finally {
     closeSync(log);
   }
@@ -97,7 +98,7 @@ export async function runTool(launch: Launch, signal?: AbortSignal): Promise<Too
       child.once('close', (code, killedBy) => resolve({ code, signal: killedBy }));
     });
     signal?.throwIfAborted();
-    return { ...exit, output };
+    return { ...exit, output: stripVTControlCharacters(output) };
   } finally {
     signal?.removeEventListener('abort', abort);
   }

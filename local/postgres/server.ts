@@ -97,7 +97,7 @@ async function untilReady(child: Child, { folder, progress }: PostgresStart, sig
     if (waited > READY_LIMIT) throw startFailed('PostgreSQL', postgresLog(folder), 'it was not ready in time');
     if (waited > SLOW_AFTER && !told) {
       told = true;
-      progress('PostgreSQL recovers from an unclean end …');
+      progress('PostgreSQL is still starting …');
     }
     await sleep(LOOK_EVERY, undefined, { signal });
   }

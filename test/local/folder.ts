@@ -28,4 +28,10 @@ export function serversOn(dataDir: string): { postgres: number[]; kafka: number[
   return { postgres: withMark(postgresMark(folder)), kafka: withMark(kafkaMark(folder)) };
 }
 
+/** Kills one process; never a group, and never all of them, as an unknown id of 0 or -1 would. */
+export function kill(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined || pid <= 1) throw new Error(`${pid} is no process to kill`);
+  process.kill(pid, signal);
+}
+
 export const NOTHING = { postgres: [], kafka: [] };

@@ -12,9 +12,10 @@ import type { LocalInfrastructure } from '../../local/local-infrastructure.ts';
 import {
   ensureDatabase,
   LocalInfrastructureError,
+  runningEndpoints,
   startLocalInfrastructure,
 } from '../../local/local-infrastructure.ts';
-import { NOTHING, serversOn, temporaryFolder } from './folder.ts';
+import { kill, NOTHING, serversOn, temporaryFolder } from './folder.ts';
 
 const TOPIC = 'survivors';
 
@@ -48,6 +49,8 @@ async function read(url: string, brokers: readonly string[]): Promise<{ rows: nu
   return { rows: rowCount ?? 0, records: Number(topic?.partitions[0]?.offset) };
 }
 
+const ORPHANS = 'Ending the servers that an earlier, killed run has left …';
+
 const ALL = { rows: 1, records: 1 };
 
 async function startInOtherProcess(dataDir: string): Promise<{ pid: number; url: string; brokers: string[] }> {
@@ -55,11 +58,11 @@ async function startInOtherProcess(dataDir: string): Promise<{ pid: number; url:
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
-  return { pid: child.pid ?? -1, ...(JSON.parse(line) as { url: string; brokers: string[] }) };
+  return { pid: child.pid ?? 0, ...(JSON.parse(line) as { url: string; brokers: string[] }) };
 }
 
 function keeperPid(dataDir: string): number {
-  return readNote(dataFolder(dataDir))?.keeperPid ?? -1;
+  return readNote(dataFolder(dataDir))?.keeperPid ?? 0;
 }
 
 function descendants(pid: number): number[] {
@@ -67,12 +70,12 @@ function descendants(pid: number): number[] {
     .trim()
     .split('\n')
     .map((line) => line.trim().split(/\s+/).map(Number));
-  const children = table.filter(([, parent]) => parent === pid).map(([child = -1]) => child);
+  const children = table.filter(([, parent]) => parent === pid).map(([child = 0]) => child);
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
 // One life after the other on the same folder: each start finds what the end before it has left.
-describe('the life of local infrastructure', () => {
+describe('the life of local infrastructure', { timeout: 120_000 }, () => {
   let dataDir: string;
   let parent: { pid: number; url: string; brokers: string[] };
   let running: LocalInfrastructure;
@@ -95,6 +98,9 @@ describe('the life of local infrastructure', () => {
 
   afterAll(async () => {
     await running?.stop();
+    // None, unless a test above has failed.
+    const { postgres, kafka } = serversOn(dataDir);
+    for (const pid of [...postgres, ...kafka]) kill(pid, 'SIGKILL');
     await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
   });
 
@@ -117,11 +123,17 @@ describe('the life of local infrastructure', () => {
     expect(await read(parent.url, parent.brokers)).toEqual(ALL);
   });
 
+  it('tells another process how to reach it', () => {
+    const { pid, url, brokers } = parent;
+    expect(runningEndpoints(dataDir)).toEqual({ pid, postgresUrl: url, brokers });
+  });
+
   it('ends with its parent, even a killed one; the next start waits for that and has the same data and ports', async () => {
     const before = serversOn(dataDir);
-    process.kill(parent.pid, 'SIGKILL');
+    kill(parent.pid, 'SIGKILL');
     running = await start();
-    expect(told).toEqual(['Waiting for the previous run to end …']);
+    // The keeper has ended the servers, not the next start.
+    expect(told).not.toContain(ORPHANS);
     const after = serversOn(dataDir);
     expect(after.postgres).not.toEqual(before.postgres);
     expect([before.postgres, before.kafka, after.postgres, after.kafka].map(({ length }) => length)).toEqual([
@@ -131,25 +143,24 @@ describe('the life of local infrastructure', () => {
   });
 
   it('after its keeper was killed: says so, and the next start ends the servers that were left', async () => {
-    process.kill(keeperPid(dataDir), 'SIGKILL');
+    kill(keeperPid(dataDir), 'SIGKILL');
     expect((await running.failed).message).toContain('keeps PostgreSQL and Kafka ended unexpectedly');
     expect(serversOn(dataDir)).not.toEqual(NOTHING);
     running = await start();
-    expect(told).toEqual(['Ending the servers that an earlier, killed run has left …']);
+    expect(told).toContain(ORPHANS);
     await hasAll();
   });
 
   it('after all processes were killed at once: the next start recovers the data', async () => {
     const keeper = keeperPid(dataDir);
-    for (const pid of [keeper, ...descendants(keeper)]) process.kill(pid, 'SIGKILL');
+    for (const pid of [keeper, ...descendants(keeper)]) kill(pid, 'SIGKILL');
     expect(await running.failed).toBeInstanceOf(LocalInfrastructureError);
     running = await start();
     await hasAll();
   });
 
   it('tells which server died, with the end of its log, and stops the other', async () => {
-    const [postgres = -1] = serversOn(dataDir).postgres;
-    process.kill(postgres, 'SIGQUIT');
+    kill(serversOn(dataDir).postgres[0], 'SIGQUIT');
     const { message } = await running.failed;
     expect(message).toMatch(/^PostgreSQL ended unexpectedly.*postgres\.log/);
     expect(message).toContain('immediate shutdown request');
@@ -157,6 +168,7 @@ describe('the life of local infrastructure', () => {
     await running.stop();
     await running.stop();
     expect(serversOn(dataDir)).toEqual(NOTHING);
+    expect(runningEndpoints(dataDir)).toBeUndefined();
   });
 
   it('can be called off while the servers start, and leaves none', async () => {
