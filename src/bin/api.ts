@@ -9,16 +9,20 @@ import { createCommandStore } from '../postgres/command-store.ts';
 import { ping } from '../postgres/ping.ts';
 import { createOverdueRequests } from '../postgres/overdue-requests.ts';
 import { createPool } from '../postgres/pool.ts';
+import { createRead } from '../postgres/read.ts';
 import { readSession } from '../postgres/session-reader.ts';
 import { readSettings } from '../postgres/settings.ts';
 import type { Relay } from '../relay/relay.ts';
 import { closing } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
+import { createReading, withHints } from './reading.ts';
 import { untilAvailable } from './until-available.ts';
 
 /** Shares of REQUEST_TIMEOUT: waiting for a transaction, and the transaction. What is left over is for everything else. */
 const QUEUE_SHARE = 0.4;
 const TRANSACTION_SHARE = 0.5;
+/** The same of one read: a list takes three of them. */
+const READ_SHARE = 0.3;
 
 export interface ApiParts extends Parts {
   readonly tokenKeys: TokenKeys;
@@ -48,14 +52,19 @@ export async function startApi({
     queueTimeout: requestTimeout * QUEUE_SHARE,
     transactionTimeout: requestTimeout * TRANSACTION_SHARE,
   };
-  const commands = new GroupCommit(createCommandStore(pool), settings, logger, () => wakeup.notify());
-  await lifecycle.start(commands);
+  const { queries, feed } = createReading(createRead(pool, requestTimeout * READ_SHARE), logger);
+  await lifecycle.start(feed);
+  const groupCommit = new GroupCommit(createCommandStore(pool), settings, logger, () => wakeup.notify());
+  await lifecycle.start(groupCommit);
+  const commands = withHints(groupCommit, feed);
   await lifecycle.start(new Deadlines(createOverdueRequests(pool), commands, settings, logger));
   const server = createHttpServer({
     config: config.http,
     tokens: createTokenVerifier({ ...config.tokenRules, keys: tokenKeys }),
     commands,
     sessions: { read: (sessionId) => readSession(pool, sessionId) },
+    queries,
+    feed,
     readiness: () => readiness(() => ping(pool), relay),
     logger,
     newId: uuidv7,

@@ -36,7 +36,12 @@ export function actorFor(principal: Principal, type: CommandType | null): Actor 
 
 /** Whether a session may be shown. To whom it may not, it does not exist. */
 export function maySee(principal: Principal, session: Session): boolean {
-  return session.userId === principal.userId || has(principal, AGENT) || has(principal, OPERATOR);
+  return session.userId === principal.userId || seesAll(principal);
+}
+
+/** Whether everybody's sessions may be shown, not only the principal's own. */
+export function seesAll(principal: Principal): boolean {
+  return has(principal, AGENT) || has(principal, OPERATOR);
 }
 
 function isAuthor(principal: Principal): boolean {

@@ -3,11 +3,13 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { watchRoutes, type NoRoute } from './allowed-methods.ts';
 import { answerClientError } from './client-errors.ts';
 import { asGenesisError } from './error-translation.ts';
+import { registerEventRoutes } from './event-routes.ts';
 import { registerHealthRoutes } from './health-routes.ts';
 import { malformed, parseJsonBody } from './json-body.ts';
 import { pathOf } from './paths.ts';
 import { DEFAULT_LIMITS, type HttpDependencies, type HttpLimits } from './ports.ts';
 import { problemOf } from './problem.ts';
+import { registerQueryRoutes } from './query-routes.ts';
 import { contextOf } from './request-context.ts';
 import { isRepeated } from './request-headers.ts';
 import { logFailure, logRequest } from './request-log.ts';
@@ -38,6 +40,8 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
     response.once('close', () => open.delete(response));
   });
 
+  // Declared up front so that all requests keep one shape.
+  app.decorateRequest('genesis', undefined);
   const noRoute = watchRoutes(app);
   app.addHook('onRequest', (request, _reply, done) => done(refusalBeforeRouting(request, noRoute)));
   app.addHook('onResponse', (request, reply, done) => {
@@ -51,6 +55,8 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
   app.register(async (authenticated) => {
     authenticated.addHook('onRequest', (request) => authenticate(dependencies.tokens, request));
     registerSessionRoutes(authenticated, dependencies);
+    registerQueryRoutes(authenticated, dependencies);
+    registerEventRoutes(authenticated, dependencies);
   });
   return { fastify: app, open };
 }

@@ -1,5 +1,5 @@
 import { malformed } from './json-body.ts';
-import type { SessionId } from '../genesis/ids.ts';
+import type { CommandId, SessionId } from '../genesis/ids.ts';
 
 /** Where sessions live. */
 export const SESSIONS = '/api/v1/genesis/sessions';
@@ -21,6 +21,12 @@ export function commandPath(sessionId: string, commandId: string): string {
 export function sessionIdOf(params: { readonly session_id: string }): SessionId {
   if (!UUID.test(params.session_id)) throw malformed('The session id in the path is not a UUID');
   return params.session_id.toLowerCase() as SessionId;
+}
+
+/** @throws GenesisError MALFORMED_REQUEST */
+export function commandIdOf(params: { readonly command_id: string }): CommandId {
+  if (!UUID.test(params.command_id)) throw malformed('The command id in the path is not a UUID');
+  return params.command_id.toLowerCase() as CommandId;
 }
 
 /** The path of a URL without its query, which could carry what must not be repeated. */

@@ -1,8 +1,11 @@
 import type { Logger } from 'pino';
 import type { CommandService } from '../commands/ports.ts';
 import type { HttpConfig } from '../config.ts';
+import type { FollowEvents } from '../events/event-feed.ts';
+import type { Queries } from '../events/ports.ts';
 import type { SessionId } from '../genesis/ids.ts';
 import type { Session } from '../genesis/session.ts';
+import type { StreamLimits } from './event-streams.ts';
 import type { TokenVerifier } from './tokens.ts';
 
 /** Reads the current state of sessions. */
@@ -54,10 +57,14 @@ export interface HttpDependencies {
   readonly tokens: TokenVerifier;
   readonly commands: CommandService;
   readonly sessions: SessionReader;
+  readonly queries: Queries;
+  /** What event streams live on. */
+  readonly feed: FollowEvents;
   /** Asks every dependency; each answer within the request time limit counts, later ones do not. */
   readonly readiness: () => Promise<readonly ReadinessCheck[]>;
   readonly logger: Logger;
   /** A new UUIDv7, in lower case. */
   newId(): string;
   readonly limits?: Partial<HttpLimits>;
+  readonly streamLimits?: Partial<StreamLimits>;
 }

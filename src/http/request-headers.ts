@@ -6,6 +6,9 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 /** A strong entity tag (RFC 9110, 8.8.3) that is a version. */
 const VERSION_TAG = /^"(0|[1-9][0-9]{0,14})"$/;
 
+/** An aggregate_version that fits the database's integers. */
+const LAST_EVENT_ID = /^(?:0|[1-9][0-9]{0,8})$/;
+
 export interface IfMatch {
   /** As it came. */
   readonly header: string;
@@ -32,6 +35,17 @@ export function ifMatchOf(headers: IncomingHttpHeaders): IfMatch | null {
   const version = VERSION_TAG.exec(header)?.[1];
   if (version === undefined) throw malformed('If-Match must be one version as it stood in an ETag, such as "3", or *');
   return { header, version: Number(version) };
+}
+
+/**
+ * The version of the last event that a stream's reader has seen, or null if it does not say.
+ * @throws GenesisError MALFORMED_REQUEST
+ */
+export function lastEventIdOf(headers: IncomingHttpHeaders): number | null {
+  const header = headers['last-event-id'];
+  if (header === undefined) return null;
+  if (typeof header === 'string' && LAST_EVENT_ID.test(header)) return Number(header);
+  throw malformed('Last-Event-ID must be the id of an event of this stream: its aggregate_version');
 }
 
 /** Whether If-None-Match names the entity tag: then the client has it already. Compares weakly (RFC 9110, 13.1.2). */

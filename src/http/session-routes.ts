@@ -3,17 +3,17 @@ import type { Actor, Answer, CommandRequest } from '../commands/ports.ts';
 import { GenesisError } from '../errors.ts';
 import type { Command } from '../genesis/commands.ts';
 import type { CommandId, SessionId } from '../genesis/ids.ts';
-import type { Session } from '../genesis/session.ts';
-import { actorFor, maySee } from './access.ts';
+import { actorFor } from './access.ts';
 import { commandTypeOf, judgeCommand, judgeCreation, type Judged } from './command-schemas.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { malformed } from './json-body.ts';
 import { commandPath, sessionIdOf, sessionPath, SESSIONS } from './paths.ts';
 import type { HttpDependencies } from './ports.ts';
-import { errorOfRefusal, sessionNotFound } from './refusals.ts';
+import { errorOfRefusal } from './refusals.ts';
 import { contextOf, principalOf } from './request-context.ts';
 import { alreadyHas, idempotencyKeyOf, ifMatchOf, type IfMatch } from './request-headers.ts';
 import { etagOf, sessionBody } from './session-body.ts';
+import { visibleSession } from './visible-session.ts';
 
 /** Seconds after which it is worth asking what became of a command that is PROCESSING. */
 const POLL_AFTER = '2';
@@ -119,17 +119,6 @@ function idempotencyOf({ request, key, ifMatch, path }: Envelope): CommandReques
   if (key === null) return null;
   const { method, body } = request;
   return { key, fingerprint: fingerprintOf({ method, path, body, ifMatch: ifMatch?.header ?? null }) };
-}
-
-/** @throws GenesisError SESSION_NOT_FOUND, for somebody else's session too */
-async function visibleSession(
-  sessions: Dependencies['sessions'],
-  request: FastifyRequest,
-  sessionId: SessionId,
-): Promise<Session> {
-  const session = await sessions.read(sessionId);
-  if (session === null || !maySee(principalOf(request), session)) throw sessionNotFound();
-  return session;
 }
 
 function commandOrThrow(judged: Judged): Command {

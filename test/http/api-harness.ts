@@ -3,6 +3,7 @@ import pino, { type Logger } from 'pino';
 import { v7 } from 'uuid';
 import type { CommandOutcome, CommandRequest } from '../../src/commands/ports.ts';
 import type { CommandId, EventId, SessionId, UserId } from '../../src/genesis/ids.ts';
+import type { Queries } from '../../src/events/ports.ts';
 import type { Session } from '../../src/genesis/session.ts';
 import { createApp } from '../../src/http/app.ts';
 import { createDevelopmentToken } from '../../src/http/development-token.ts';
@@ -59,6 +60,14 @@ export function acceptance(
   return { kind: 'accepted', replayed: changes.replayed ?? false, answer };
 }
 
+/** A database that holds nothing to list. */
+export const EMPTY: Queries = {
+  listSessions: async () => [],
+  listCommands: async () => [],
+  readCommand: async () => null,
+  readHistory: async () => ({ events: [], more: false }),
+};
+
 export type Api = ReturnType<typeof createApi>;
 
 /** The API over a command service that records what reaches it; alice owns the only session. */
@@ -75,6 +84,8 @@ export function createApi(changes: Partial<HttpDependencies> = {}) {
     }),
     commands: { execute: async (request) => acceptance(request) },
     sessions: { read: async (id) => (id === SESSION_ID ? sessionOf() : null) },
+    queries: EMPTY,
+    feed: { follow: () => ({ resume: () => undefined, close: () => undefined }) },
     readiness: async () => [],
     logger: log.logger,
     newId: v7,

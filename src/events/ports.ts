@@ -1,0 +1,125 @@
+import type { CommandType } from '../genesis/commands.ts';
+import type { CommandId, EventId, SessionId, UserId } from '../genesis/ids.ts';
+import type { CurrentStage, Session, SessionStatus } from '../genesis/session.ts';
+import type { OutboxStatus } from '../outbox/outbox-row.ts';
+
+/** An event as it is stored: in the version it was written in. */
+export interface StoredEvent {
+  readonly eventId: EventId;
+  /** A newer program may have stored types that this one does not know. */
+  readonly eventType: string;
+  readonly eventVersion: number;
+  readonly sessionId: SessionId;
+  /** 1, 2, 3 … without a gap, per session. */
+  readonly aggregateVersion: number;
+  readonly correlationId: CommandId;
+  readonly causationId: EventId | CommandId;
+  /** By the database's clock, in milliseconds since the epoch. */
+  readonly occurredAt: number;
+  /** Parsed JSON. */
+  readonly payload: unknown;
+}
+
+/** What the outbox holds of an event. */
+export interface OutboxFacts {
+  readonly status: OutboxStatus;
+  readonly topic: string;
+  readonly partition: number | null;
+  readonly offset: number | null;
+  /** Milliseconds since the epoch. */
+  readonly sentAt: number | null;
+  readonly retryCount: number;
+  readonly lastError: string | null;
+  /** The session's first earlier event that FAILED or waits for its retry; null unless the row is PENDING. */
+  readonly blockedBy: EventId | null;
+}
+
+/** An event that a command caused, and where it is on its way out. */
+export interface CausedEventFacts {
+  readonly eventId: EventId;
+  readonly eventType: string;
+  readonly aggregateVersion: number;
+  /** Null: published, and its row has been cleaned up since. */
+  readonly outbox: OutboxFacts | null;
+}
+
+/** RECEIVED is in the table for the seed's index; nothing stores it. */
+export const COMMAND_STATUSES = ['RECEIVED', 'PROCESSING', 'COMPLETED', 'FAILED'] as const;
+export type CommandStatus = (typeof COMMAND_STATUSES)[number];
+
+/** A command that was accepted, and what became of it. */
+export interface CommandRecord {
+  readonly commandId: CommandId;
+  readonly sessionId: SessionId;
+  readonly commandType: CommandType;
+  readonly status: CommandStatus;
+  /** Why it FAILED; null otherwise. */
+  readonly errorMessage: string | null;
+  /** Milliseconds since the epoch, by the database's clock. */
+  readonly createdAt: number;
+  /** When its status changed last. */
+  readonly updatedAt: number;
+  /** In the order of their versions. The event that answers a request belongs to the command that answered. */
+  readonly events: readonly CausedEventFacts[];
+}
+
+export interface SessionQuery {
+  /** Null: everybody's. */
+  readonly userId: UserId | null;
+  readonly status: SessionStatus | null;
+  readonly currentStage: CurrentStage | null;
+  /** Only sessions with a smaller id; null: from the newest on. */
+  readonly before: SessionId | null;
+  readonly limit: number;
+}
+
+export interface CommandQuery {
+  readonly sessionId: SessionId;
+  readonly status: CommandStatus | null;
+  readonly commandType: CommandType | null;
+  /** Only commands with a smaller id; null: from the newest on. */
+  readonly before: CommandId | null;
+  readonly limit: number;
+}
+
+/**
+ * What can be read besides one session's state. Each call costs a fixed number of statements, whatever the limit; each may throw
+ * GenesisError UNAVAILABLE, within its time limit. Who may see what is judged by the caller.
+ */
+export interface Queries {
+  /** Newest first, by id. */
+  listSessions(query: SessionQuery): Promise<readonly Session[]>;
+  /** Newest first, by id. */
+  listCommands(query: CommandQuery): Promise<readonly CommandRecord[]>;
+  readCommand(sessionId: SessionId, commandId: CommandId): Promise<CommandRecord | null>;
+  /** Events with a version above `after`, ascending: at most `limit`, and only as many as bounded memory takes, but one at least. */
+  readHistory(sessionId: SessionId, after: number, limit: number): Promise<History>;
+}
+
+/** A piece of a session's history. */
+export interface History {
+  readonly events: readonly StoredEvent[];
+  /** Whether there may be events behind the last. */
+  readonly more: boolean;
+}
+
+/** A place in the history of a session: the version that was seen last; 0 before the first. */
+export interface Position {
+  readonly sessionId: SessionId;
+  readonly after: number;
+}
+
+/** What followed one position, without a gap. */
+export interface Advance extends History {
+  readonly position: Position;
+}
+
+/** Reads what is new for many followers at once. */
+export interface NewEventsReader {
+  /**
+   * One statement for all positions, each named once; the answer holds one entry per position, in their order. It carries a
+   * bounded number of events and bytes, per position and in all.
+   * @throws GenesisError UNAVAILABLE
+   */
+  readNewEvents(positions: readonly Position[]): Promise<readonly Advance[]>;
+}
