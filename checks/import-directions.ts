@@ -44,7 +44,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   relay: { rooms: ['genesis', 'outbox/outbox-row.ts', ...SHARED], packages: ['pino'] },
 
   postgres: {
-    rooms: ['genesis', 'outbox', 'commands/ports.ts', 'events/ports.ts', 'relay/ports.ts', ...SHARED],
+    rooms: [
+      'genesis',
+      'outbox',
+      'commands/ports.ts',
+      'events/ports.ts',
+      'relay/ports.ts',
+      'relay/backoff.ts',
+      ...SHARED,
+    ],
     packages: ['pg', 'pino', 'uuid'],
   },
   kafka: {

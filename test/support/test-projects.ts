@@ -30,7 +30,12 @@ export const unit: TestProjectInlineConfiguration = {
 /** Tests that talk to a real PostgreSQL and a real Kafka, started once for all of them. */
 export const integration: TestProjectInlineConfiguration = {
   extends: true,
-  test: { name: 'integration', include: needsInfrastructure, globalSetup: './test/support/global-setup.ts' },
+  test: {
+    name: 'integration',
+    include: needsInfrastructure,
+    globalSetup: './test/support/global-setup.ts',
+    testTimeout: 120_000,
+  },
 };
 
 /**
