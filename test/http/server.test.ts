@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { CommandOutcome } from '../../src/commands/ports.ts';
 import type { HttpDependencies, HttpLimits } from '../../src/http/ports.ts';
+import { createApp } from '../../src/http/app.ts';
 import { createHttpServer, type HttpServer } from '../../src/http/server.ts';
 import { acceptance, COMMANDS, createApi, FEEDBACK, SESSIONS, tokenOf, type LogLine } from './api-harness.ts';
 
@@ -214,11 +215,21 @@ describe('a server over real sockets', () => {
   });
 });
 
+it('forgets each answer once it has ended: memory has a bound', async () => {
+  const { fastify, open } = createApp(createApi().dependencies);
+  const url = await fastify.listen({ host: '127.0.0.1', port: 0 });
+  for (let count = 0; count < 20; count += 1) await (await fetch(`${url}/livez`)).text();
+  await expect.poll(() => open.size).toBe(0);
+  await fastify.close();
+});
+
 describe('starting', () => {
   it('listens where it says', async () => {
     const { url, server } = await start({ config: { host: 'localhost', port: 0, requestTimeout: 1_000 } });
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect((await fetch(`${url}/livez`)).status).toBe(200);
+    // Fastify would open a second server for this name, which no limit of ours reaches.
+    await expect(fetch(`http://[::1]:${new URL(url).port}/livez`)).rejects.toThrow();
     expect(server.name).toBe('http');
     await expect(server.start()).rejects.toThrow(/already started/);
   });
@@ -293,6 +304,30 @@ describe('stopping', () => {
     await stopping;
     await server.start();
     expect((await fetch(`${server.address()}/livez`)).status).toBe(200);
+  });
+
+  it('answers a request of which a part had come before, in our own terms', async () => {
+    const held = heldCommands();
+    const { server, port, url } = await start({ commands: held.commands });
+    const begun = await raw(port, 'GET /livez HTTP/1.1\r\nHost: x\r\n');
+    const busy = sendFeedback(url);
+    await held.arrived;
+    const stopping = server.stop();
+    await expect
+      .poll(() =>
+        raw(port).then(
+          () => 'connected',
+          () => 'refused',
+        ),
+      )
+      .toBe('refused');
+    begun.socket.write('\r\n');
+    const answer = await begun.closed;
+    expect(answer).toContain('HTTP/1.1 200');
+    expect(answer.toLowerCase()).toContain('connection: close');
+    held.release();
+    await busy;
+    await stopping;
   });
 
   it('closes idle connections at once, and those that fall idle', async () => {
