@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Logger } from 'pino';
-import { backoffDelay } from '../relay/backoff.ts';
 import type { Wakeup } from '../relay/ports.ts';
 import type { Service } from '../service.ts';
 import { openWatchedConnection } from './watched-connection.ts';
 
 const LISTEN = 'LISTEN genesis_outbox';
 const NOTIFY = 'NOTIFY genesis_outbox';
-/** Between tries to listen again, in milliseconds. */
-const RETRY_DELAY = { first: 200, most: 10_000 };
+/** Between tries to listen again, in milliseconds: from half to all of it, so that many relays do not come at once. */
+const RETRY_DELAY = 2_000;
 /** Shortest time between two notifications of one process, in milliseconds: one wakes a relay for all commits so far. */
 const NOTIFY_GAP_MS = 5;
 
@@ -48,15 +47,15 @@ export class DatabaseWakeup implements Wakeup, Service {
   }
 
   async #run(stopping: AbortSignal): Promise<void> {
-    let failures = 0;
+    let listening = true;
     while (!stopping.aborted) {
       try {
-        await this.#listen(stopping, () => (failures = 0));
+        await this.#listen(stopping, () => (listening = true));
       } catch (error) {
-        failures += 1;
-        if (failures === 1)
-          this.#logger.warn({ error: String(error) }, 'no wake-ups from the database: polling until then');
-        await sleep(backoffDelay(failures, RETRY_DELAY), undefined, { signal: stopping }).catch(() => {});
+        if (listening) this.#logger.warn({ error: String(error) }, 'no wake-ups from the database: the relay polls');
+        listening = false;
+        const delay = RETRY_DELAY * (0.5 + Math.random() / 2);
+        await sleep(delay, undefined, { signal: stopping }).catch(() => {});
       }
     }
   }

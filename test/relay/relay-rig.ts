@@ -11,7 +11,7 @@ import { Relay, type RelayOptions } from '../../src/relay/relay.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { readTopic, type LoggedRecord } from './read-topic.ts';
 
-export const PARTITIONS = 4;
+const PARTITIONS = 4;
 
 /** An event to be put into the outbox. */
 export interface TestEvent {
@@ -34,7 +34,7 @@ export interface RelayRig {
   close(): Promise<void>;
 }
 
-export function shardOf(session: string): number {
+function shardOf(session: string): number {
   return Number.parseInt(session.slice(-4), 16) % PARTITIONS;
 }
 
