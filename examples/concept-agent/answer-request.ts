@@ -26,6 +26,7 @@ const BACKOFF: Backoff = { first: 250, most: 30_000 };
 export async function answerRequest(request: ConceptRequest, tools: AnswerTools): Promise<Delivery> {
   const waiting = await persist(() => tools.api.isOutstanding(request), request, tools);
   if (!waiting) return 'too late';
+  tools.logger.debug({ request: request.requestId }, 'making concepts');
   const answer = await makeAnswer(request, tools);
   return persist(() => tools.api.deliver(request, answer), request, tools);
 }
