@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import { VARIABLES, type VariableName } from './variables.ts';
 
 export type ServiceType = 'api-gateway' | 'message-relay' | 'all';
@@ -132,7 +133,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 
 function read(reader: Reader): Config {
   const poolSize = reader.number('POSTGRES_POOL_SIZE', 2, 1_000);
-  const topic = reader.text('KAFKA_TOPIC');
+  const topic = reader.topic('KAFKA_TOPIC');
   return {
     serviceType: reader.oneOf('SERVICE_TYPE', ['api-gateway', 'message-relay', 'all']),
     production: reader.optional('NODE_ENV') === 'production',
@@ -176,7 +177,7 @@ const LOG_LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'erro
 
 function readDatabase(reader: Reader, poolSize: number): DatabaseConfig | null {
   const url = reader.url('DATABASE_URL', ['postgres:', 'postgresql:']);
-  const host = reader.optional('POSTGRES_HOST');
+  const host = reader.host('POSTGRES_HOST');
   if (url !== undefined && host !== undefined)
     reader.problem('DATABASE_URL and POSTGRES_HOST exclude each other: set one of them');
   const port = reader.number('POSTGRES_PORT', 1, 65_535);
@@ -187,14 +188,13 @@ function readDatabase(reader: Reader, poolSize: number): DatabaseConfig | null {
     reader.text('POSTGRES_PASSWORD'),
     reader.text('POSTGRES_DB'),
   ];
-  const at = host.includes(':') ? `[${host}]` : host;
   const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`;
-  return { url: `postgres://${login}@${at}:${port}/${encodeURIComponent(database)}`, poolSize };
+  return { url: `postgres://${login}@${inAddress(host)}:${port}/${encodeURIComponent(database)}`, poolSize };
 }
 
 function readKafka(reader: Reader, topic: string): KafkaConfig | null {
   const list = reader.optional('KAFKA_BROKERS');
-  const host = reader.optional('KAFKA_HOST');
+  const host = reader.host('KAFKA_HOST');
   const port = reader.number('KAFKA_PORT', 1, 65_535);
   const replication = reader.number('KAFKA_REPLICATION', 1, 32);
   const tls = readTls(reader);
@@ -202,11 +202,29 @@ function readKafka(reader: Reader, topic: string): KafkaConfig | null {
   if (list !== undefined && host !== undefined)
     reader.problem('KAFKA_BROKERS and KAFKA_HOST exclude each other: set one of them');
   if (list === undefined && host === undefined) return null;
-  const brokers = list === undefined ? [`${host}:${port}`] : list.split(',').map((broker) => broker.trim());
-  if (!brokers.every((broker) => /^[^\s,]+:\d{1,5}$/u.test(broker))) {
-    reader.problem(`KAFKA_BROKERS must be host:port, several separated by commas, not '${list}'`);
+  const brokers =
+    list === undefined ? [`${inAddress(host ?? '')}:${port}`] : list.split(',').map((broker) => broker.trim());
+  // Not repeated: it may hold a login that does not belong there.
+  if (list !== undefined && !brokers.every(isBroker)) {
+    reader.problem('KAFKA_BROKERS must be host:port, several separated by commas');
   }
   return { brokers, topic, replication, ...present('tls', tls), ...present('sasl', sasl) };
+}
+
+/** host:port, an IPv6 address in brackets. */
+function isBroker(broker: string): boolean {
+  const [, address = '', bracketed, port] = /^(\[(.*)\]|[^:]*):(\d{1,5})$/u.exec(broker) ?? [];
+  const host = bracketed === undefined ? isHost(address) : isIPv6(bracketed);
+  return host && Number(port) >= 1 && Number(port) <= 65_535;
+}
+
+function isHost(host: string): boolean {
+  return isIPv6(host) || /^[\w.-]+$/u.test(host);
+}
+
+/** A host as it stands before a port. */
+function inAddress(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 function readTls(reader: Reader): KafkaConfig['tls'] {
@@ -226,19 +244,20 @@ function readTls(reader: Reader): KafkaConfig['tls'] {
 }
 
 function readSasl(reader: Reader): KafkaConfig['sasl'] {
-  const mechanism = reader.optional('KAFKA_SASL_MECHANISM');
-  if (mechanism === undefined) return undefined;
   const username = reader.optional('KAFKA_SASL_USERNAME');
   const password = reader.optional('KAFKA_SASL_PASSWORD');
+  if (reader.optional('KAFKA_SASL_MECHANISM') === undefined) {
+    if (username !== undefined || password !== undefined) {
+      reader.problem('KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD need KAFKA_SASL_MECHANISM');
+    }
+    return undefined;
+  }
+  const mechanism = reader.oneOf('KAFKA_SASL_MECHANISM', ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']);
   if (username === undefined || password === undefined) {
     reader.problem('KAFKA_SASL_MECHANISM needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD');
     return undefined;
   }
-  return {
-    mechanism: reader.oneOf('KAFKA_SASL_MECHANISM', ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']),
-    username,
-    password,
-  };
+  return { mechanism, username, password };
 }
 
 function readTokenKeys(reader: Reader): TokenKeys | null {
@@ -302,6 +321,21 @@ class Reader {
     return this.optional(name) ?? VARIABLES[name].default ?? '';
   }
 
+  host(name: VariableName): string | undefined {
+    const value = this.optional(name);
+    if (value !== undefined && !isHost(value))
+      this.problem(`${name} must be a host name or an IP address, without a port`);
+    return value;
+  }
+
+  /** A name that Kafka takes for a topic: every event carries it, for good. */
+  topic(name: VariableName): string {
+    const value = this.text(name);
+    const legal = /^[\w.-]{1,249}$/u.test(value) && value !== '.' && value !== '..';
+    if (!legal) this.problem(`${name} must be 1 to 249 letters, digits, '.', '_' or '-', not '${value}'`);
+    return value;
+  }
+
   oneOf<const T extends string>(name: VariableName, values: readonly [T, ...T[]]): T {
     const value = this.text(name);
     const found = values.find((allowed) => allowed === value);
@@ -319,15 +353,15 @@ class Reader {
 
   /** In milliseconds. */
   seconds(name: VariableName, min: number, max: number): number {
-    return this.#parse(name, this.text(name), { min, max, whole: false }) * 1_000;
+    return Math.round(this.#parse(name, this.text(name), { min, max, whole: false }) * 1_000);
   }
 
   url(name: VariableName, protocols: readonly string[]): string | undefined {
     const value = this.optional(name);
     if (value === undefined) return undefined;
-    const protocol = URL.parse(value)?.protocol;
+    const protocol = URL.parse(value)?.protocol ?? '';
     // Not repeated: it may hold a password.
-    if (protocol === undefined || !protocols.includes(protocol))
+    if (!protocols.includes(protocol) || !value.toLowerCase().startsWith(`${protocol}//`))
       this.problem(`${name} must be a URL that begins with ${protocols.join('// or ')}//`);
     return value;
   }
@@ -336,7 +370,8 @@ class Reader {
     const number = /^\d+(\.\d+)?$/u.test(value) ? Number(value) : Number.NaN;
     if (number >= min && number <= max && (!whole || Number.isInteger(number))) return number;
     this.problem(`${name} must be a ${whole ? 'whole ' : ''}number from ${min} to ${max}, not '${value}'`);
-    return min;
+    // Not a number that another rule could judge.
+    return Number.NaN;
   }
 }
 
