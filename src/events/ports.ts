@@ -1,7 +1,8 @@
 import type { CommandType } from '../genesis/commands.ts';
+import type { EventRecord } from '../genesis/events.ts';
 import type { CommandId, EventId, SessionId, UserId } from '../genesis/ids.ts';
 import type { CurrentStage, Session, SessionStatus } from '../genesis/session.ts';
-import type { OutboxStatus } from '../outbox/outbox-row.ts';
+import type { OutboxStatus, RecordHeaders } from '../outbox/outbox-row.ts';
 
 /** An event as it is stored: in the version it was written in. */
 export interface StoredEvent {
@@ -122,4 +123,99 @@ export interface NewEventsReader {
    * @throws GenesisError UNAVAILABLE
    */
   readNewEvents(positions: readonly Position[]): Promise<readonly Advance[]>;
+}
+
+/** An event as it is stored, its payload and metadata still text. A newer program may have stored types that this one does not know. */
+export interface HistoryEvent extends Omit<EventRecord, 'eventType' | 'previous'> {
+  readonly eventType: string;
+}
+
+/** A row of genesis_sessions. */
+export interface Projection {
+  readonly session: Session;
+  readonly schemaLevel: number;
+}
+
+/** The outbox row of an event, as far as it must follow from the event. */
+export interface OutboxCopy {
+  readonly status: OutboxStatus;
+  readonly key: SessionId;
+  readonly shard: number;
+  readonly sequence: number;
+  readonly payload: string;
+  /** JSON text. */
+  readonly headers: string;
+}
+
+export interface AuditedEvent {
+  readonly event: HistoryEvent;
+  /** Null: there is none. */
+  readonly outbox: OutboxCopy | null;
+}
+
+/** A command that is unfinished, or that names versions which its session does not have. */
+export interface SuspectCommand {
+  readonly commandId: CommandId;
+  readonly sessionId: SessionId;
+  readonly unfinished: boolean;
+  readonly firstVersion: number;
+  readonly lastVersion: number;
+  /** Whether events with both versions exist. */
+  readonly versionsExist: boolean;
+}
+
+/** An outbox row whose event does not exist. */
+export interface StrayRow {
+  readonly id: number;
+  readonly eventId: EventId;
+  readonly sessionId: SessionId;
+}
+
+/** One moment of the database: all that is read from it belongs together, whatever is written meanwhile. */
+export interface AuditSnapshot {
+  /** By the database's clock, in milliseconds since the epoch. */
+  readonly now: number;
+  /** The next sessions in id order that any table knows of, at most `limit`. */
+  sessionsAfter(after: SessionId | null, limit: number): Promise<readonly SessionId[]>;
+  projections(sessionIds: readonly SessionId[]): Promise<readonly Projection[]>;
+  suspectCommands(sessionIds: readonly SessionId[]): Promise<readonly SuspectCommand[]>;
+  /** In (session, version) order, a bounded number at a time. At most once per snapshot. */
+  events(sessionIds: readonly SessionId[]): AsyncIterable<readonly AuditedEvent[]>;
+}
+
+/** Reads the tables side by side to see whether they agree. Each call may throw GenesisError UNAVAILABLE. */
+export interface AuditStore {
+  /** How many sessions there are, for the progress. */
+  countSessions(): Promise<number>;
+  /** Lends a snapshot that ends with `look`. Short: an open one keeps the database from tidying up. */
+  inSnapshot<Result>(look: (snapshot: AuditSnapshot) => Promise<Result>): Promise<Result>;
+  /** The stray rows among the next `limit` of the outbox after `after`; `last` null: there are no further rows. */
+  strayRows(
+    after: number,
+    limit: number,
+  ): Promise<{ readonly rows: readonly StrayRow[]; readonly last: number | null }>;
+  strayRowsOf(sessionId: SessionId): Promise<readonly StrayRow[]>;
+}
+
+/** A session whose row nobody else changes until the work on it is done. */
+export interface LockedProjection {
+  /** All events that were committed when the lock was held, in version order. At most once. */
+  events(): AsyncIterable<readonly HistoryEvent[]>;
+}
+
+export interface ProjectionStore {
+  /**
+   * Locks the row of a session, asks `work` what it should be (null: leave it), and writes that, all in one short transaction.
+   * `busy`: the row could not be locked in time, or appeared meanwhile; nothing was written.
+   *
+   * @throws GenesisError UNAVAILABLE
+   */
+  mend(sessionId: SessionId, work: (locked: LockedProjection) => Promise<Projection | null>): Promise<'done' | 'busy'>;
+}
+
+/** What an event looks like on its way to the broker: each a pure function of the stored event. */
+export interface Wire {
+  value(event: EventRecord): string;
+  headers(event: EventRecord, traceparent: string | null): RecordHeaders;
+  shard(sessionId: SessionId): number;
 }

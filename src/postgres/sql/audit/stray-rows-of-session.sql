@@ -1,0 +1,4 @@
+SELECT o.id::float8 AS id, o.event_id AS "eventId", o.key AS "sessionId"
+FROM event_outbox AS o
+WHERE o.key = $1 AND NOT EXISTS (SELECT FROM domain_events AS e WHERE e.event_id = o.event_id)
+ORDER BY o.id

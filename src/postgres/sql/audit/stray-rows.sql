@@ -1,0 +1,5 @@
+-- The outbox rows after $1, at most $2, that belong to no event; `last` is the last row that was looked at.
+WITH page AS MATERIALIZED (SELECT id, event_id, key FROM event_outbox WHERE id > $1 ORDER BY id LIMIT $2)
+SELECT (SELECT max(id) FROM page)::float8 AS last,
+       (SELECT json_agg(json_build_object('id', id, 'eventId', event_id, 'sessionId', key) ORDER BY id)
+        FROM page WHERE NOT EXISTS (SELECT FROM domain_events AS e WHERE e.event_id = page.event_id)) AS rows
