@@ -23,7 +23,11 @@ export const ERRORS = {
   INTERNAL_ERROR: { status: 500, retryable: false, title: 'A defect in this service' },
   OVERLOADED: { status: 503, retryable: true, title: 'Too many commands wait; nothing was written' },
   UNAVAILABLE: { status: 503, retryable: true, title: 'A dependency is away; nothing was written' },
-  OUTCOME_UNKNOWN: { status: 504, retryable: true, title: 'Whether the command was stored could not be learnt in time' },
+  OUTCOME_UNKNOWN: {
+    status: 504,
+    retryable: true,
+    title: 'Whether the command was stored could not be learnt in time',
+  },
 } as const satisfies Record<string, { status: number; retryable: boolean; title: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;

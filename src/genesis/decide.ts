@@ -47,9 +47,7 @@ export const SUPERSEDED = 'SUPERSEDED';
 
 /** What creating a session brings about. Always allowed. */
 export function decideCreation(payload: CommandPayload<'CreateSession'>): Acceptance {
-  return accepted([
-    caused('Genesis.Session.Created', { title: payload.title ?? null, idea: payload.idea ?? null }),
-  ]);
+  return accepted([caused('Genesis.Session.Created', { title: payload.title ?? null, idea: payload.idea ?? null })]);
 }
 
 /**

@@ -1,13 +1,7 @@
 import type { CommandId, EventId, SessionId, UserId } from './ids.ts';
 
 /** The stages of a session that an author confirms one after another, in this order. */
-export const STAGES = [
-  'CONCEPT_SELECTION',
-  'STORY_CONCEPTION',
-  'WORLDVIEW',
-  'CHARACTERS',
-  'PLOT_OUTLINE',
-] as const;
+export const STAGES = ['CONCEPT_SELECTION', 'STORY_CONCEPTION', 'WORLDVIEW', 'CHARACTERS', 'PLOT_OUTLINE'] as const;
 
 export type Stage = (typeof STAGES)[number];
 

@@ -24,11 +24,14 @@ export const MAX_VALUE_BYTES = 917_504;
 export function buildOutboxRow(event: EventRecord, traceparent: string | null, destination: Destination): NewOutboxRow {
   if (!isEventName(event.eventType)) throw new Error(`'${event.eventType}' is not an event name by the verb table`);
   if ((event.previous === null) !== (event.aggregateVersion === 1)) {
-    throw new Error(`event ${event.eventId}: version ${event.aggregateVersion} and previous ${event.previous} disagree`);
+    throw new Error(
+      `event ${event.eventId}: version ${event.aggregateVersion} and previous ${event.previous} disagree`,
+    );
   }
   const payload = encodeEnvelope(event);
   const bytes = Buffer.byteLength(payload);
-  if (bytes > MAX_VALUE_BYTES) throw new Error(`event ${event.eventId} has ${bytes} bytes; at most ${MAX_VALUE_BYTES} fit`);
+  if (bytes > MAX_VALUE_BYTES)
+    throw new Error(`event ${event.eventId} has ${bytes} bytes; at most ${MAX_VALUE_BYTES} fit`);
   return {
     eventId: event.eventId,
     topic: destination.topic,

@@ -7,7 +7,8 @@
  * @see org.apache.kafka.common.utils.Utils.murmur2 and BuiltInPartitioner.partitionForKey
  */
 export function shardOf(key: string, shards: number): number {
-  if (!Number.isInteger(shards) || shards < 1) throw new RangeError(`shards must be a whole number from 1, not ${shards}`);
+  if (!Number.isInteger(shards) || shards < 1)
+    throw new RangeError(`shards must be a whole number from 1, not ${shards}`);
   return (murmur2(Buffer.from(key)) & 0x7fffffff) % shards;
 }
 
