@@ -106,6 +106,7 @@ class DemoAgent implements Service {
       detached: true,
     });
     this.#child = child;
+    this.#logger.debug({ process: child.pid }, 'started the example agent');
     if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => this.#relay(line));
     try {
       const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
