@@ -107,9 +107,12 @@ test('a topic that is deleted under a working producer is an outage of the topic
   await admin.deleteTopics({ topics: [topic] });
   await admin.close();
   // The broker goes on taking records until the deletion reaches it.
-  await vi.waitFor(async () => {
-    expect(await publisher.send([record(0, 'b')])).toMatchObject([{ kind: 'unavailable', scope: 'topic' }]);
-  });
+  await vi.waitFor(
+    async () => {
+      expect(await publisher.send([record(0, 'b')])).toMatchObject([{ kind: 'unavailable', scope: 'topic' }]);
+    },
+    { timeout: 10_000, interval: 20 },
+  );
 });
 
 test('a send to a broker that is away is told once to be stalled, and close abandons it', async () => {

@@ -6,6 +6,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
 let admin: pg.Client;
+const PATIENCE = { timeout: 10_000, interval: 10 };
 const forever = new AbortController().signal;
 
 beforeAll(async () => {
@@ -42,7 +43,7 @@ test('the second waits until the first gives the lease back', async () => {
       taken = true;
       return held;
     });
-  await vi.waitFor(async () => expect(await standbys()).toBe(1));
+  await vi.waitFor(async () => expect(await standbys()).toBe(1), PATIENCE);
   expect(taken).toBe(false);
   expect(await first.store.claim(1)).toEqual([]);
   await first.release();
@@ -65,7 +66,7 @@ test('whoever loses the session loses the lease and the right to write', async (
   await admin.query(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'genesis-relay' AND datname = current_database()",
   );
-  await vi.waitFor(() => expect(held.lost.aborted).toBe(true));
+  await vi.waitFor(() => expect(held.lost.aborted).toBe(true), PATIENCE);
   await expect(held.store.claim(1)).rejects.toThrow(LeaseLost);
   await expect(held.store.markSent([{ id: 1, partition: 0, offset: '0' }])).rejects.toThrow(LeaseLost);
   const next = await lease().acquire(forever);

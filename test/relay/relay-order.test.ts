@@ -7,6 +7,7 @@ import { RelayWorld, type Mishap } from './relay-world.ts';
 
 const SESSIONS = 6;
 const SHARDS = 3;
+const PATIENCE = { timeout: 10_000, interval: 1 };
 
 const mishap = fc.constantFrom<Mishap>(
   'none',
@@ -93,13 +94,13 @@ test('an outage charges nothing', async () => {
   world.mishaps = Array.from({ length: 20 }, () => 'outage');
   const relay = createRelay(world, 10);
   await relay.start();
-  await vi.waitFor(() => expect(relay.status().state).toBe('stalled'), { interval: 1 });
-  await vi.waitFor(() => expect(world.settled).toBe(true), { interval: 1 });
+  await vi.waitFor(() => expect(relay.status().state).toBe('stalled'), PATIENCE);
+  await vi.waitFor(() => expect(world.settled).toBe(true), PATIENCE);
   expect(world.rows.map(({ status, retryCount }) => ({ status, retryCount }))).toEqual([
     { status: 'SENT', retryCount: 0 },
     { status: 'SENT', retryCount: 0 },
   ]);
-  await vi.waitFor(() => expect(relay.status().state).toBe('idle'), { interval: 1 });
+  await vi.waitFor(() => expect(relay.status().state).toBe('idle'), PATIENCE);
   expect(relay.status()).toMatchObject({ published: 2, lastError: 'away' });
   await relay.stop();
   expect(relay.status().state).toBe('stopped');
@@ -116,8 +117,8 @@ test('an outage is told once, however long it lasts and whatever else goes on', 
   const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) });
   const relay = createRelay(world, 10, logger);
   await relay.start();
-  await vi.waitFor(() => expect(world.settled).toBe(true), { interval: 1 });
-  await vi.waitFor(() => expect(relay.status().state).toBe('idle'), { interval: 1 });
+  await vi.waitFor(() => expect(world.settled).toBe(true), PATIENCE);
+  await vi.waitFor(() => expect(relay.status().state).toBe('idle'), PATIENCE);
   await relay.stop();
   const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
   expect(messages).toEqual([
@@ -138,7 +139,7 @@ test('a refused row is retried after 1, 2 and 4 seconds, then FAILED, while the 
   ]);
   const relay = createRelay(world, 10);
   await relay.start();
-  await vi.waitFor(() => expect(world.rows[1]?.status).toBe('FAILED'), { interval: 1 });
+  await vi.waitFor(() => expect(world.rows[1]?.status).toBe('FAILED'), PATIENCE);
   await relay.stop();
   expect(world.delays).toEqual([1_000, 2_000, 4_000]);
   expect(world.rows.map(({ status }) => status)).toEqual(['SENT', 'FAILED', 'SENT', 'PENDING', 'SENT']);
@@ -151,7 +152,7 @@ test('what was acknowledged before the lease was lost is marked under the next o
   world.mishaps = ['lease lost'];
   const relay = createRelay(world, 10);
   await relay.start();
-  await vi.waitFor(() => expect(world.settled).toBe(true), { interval: 1 });
+  await vi.waitFor(() => expect(world.settled).toBe(true), PATIENCE);
   await relay.stop();
   expect(world.log).toEqual([{ session: 'session-0', sequence: 1 }]);
 });
@@ -163,7 +164,7 @@ test('a claim out of order is a defect: nothing of it is sent', async () => {
   const relay = createRelay(world, 10);
   await relay.start();
   await vi.waitFor(() => expect(relay.status().lastError).toContain('version 1 of session session-0 after version 2'), {
-    interval: 1,
+    ...PATIENCE,
   });
   await relay.stop();
   expect(world.log).toEqual([]);

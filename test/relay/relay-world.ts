@@ -111,8 +111,10 @@ export class RelayWorld {
     return {
       claim: async (limit) => {
         await turn();
+        // One time for all rows, as in a statement: else a row could become due between two looks at its session.
+        const now = performance.now();
         return this.rows
-          .filter((row) => this.#claimable(row))
+          .filter((row) => this.#claimable(row, now))
           .slice(0, limit)
           .map(toClaimedRow);
       },
@@ -160,13 +162,13 @@ export class RelayWorld {
     return this.#earlier(row).some(({ status }) => status === 'FAILED');
   }
 
-  #waits(row: FakeRow): boolean {
-    return row.status === 'PENDING' && row.retryCount > 0 && row.scheduledAt > performance.now();
+  #waits(row: FakeRow, now: number): boolean {
+    return row.status === 'PENDING' && row.retryCount > 0 && row.scheduledAt > now;
   }
 
-  #claimable(row: FakeRow): boolean {
-    if (row.status !== 'PENDING' || this.#waits(row) || this.#heldByFailed(row)) return false;
-    return !this.#earlier(row).some((other) => this.#waits(other));
+  #claimable(row: FakeRow, now: number): boolean {
+    if (row.status !== 'PENDING' || this.#waits(row, now) || this.#heldByFailed(row)) return false;
+    return !this.#earlier(row).some((other) => this.#waits(other, now));
   }
 
   async #send(records: readonly OutgoingRecord[]): Promise<readonly RecordOutcome[]> {
