@@ -54,13 +54,15 @@ export async function startContainer(start: ContainerStart, signal: AbortSignal)
 async function endContainer(docker: Child, folder: DataFolder): ReturnType<Child['end']> {
   const stop = { command: 'docker', args: ['stop', '--time', String(STOP_SECONDS), containerName(folder)] };
   await tryTool(stop);
-  const exit = await within(docker.exited, 1_000);
-  if (exit !== undefined) return exit;
   await removeContainer(folder);
-  return docker.end([
-    { signal: 'SIGTERM', grace: 1_000 },
-    { signal: 'SIGKILL', grace: 1_000 },
-  ]);
+  const exit = await within(docker.exited, 1_000);
+  return (
+    exit ??
+    docker.end([
+      { signal: 'SIGTERM', grace: 1_000 },
+      { signal: 'SIGKILL', grace: 1_000 },
+    ])
+  );
 }
 
 async function ensureImage({ image, progress }: ContainerStart, signal: AbortSignal): Promise<void> {
@@ -79,7 +81,8 @@ function runArguments({ image, folder, clusterId, ports }: ContainerStart): stri
   // How the official image reads settings: KAFKA_ and the name in capitals with underscores.
   const environment = settings.map(([name, value]) => `KAFKA_${name.toUpperCase().replaceAll('.', '_')}=${value}`);
   return [
-    ...['run', '--rm', '--name', containerName(folder)],
+    // Not --rm: Docker would remove it some time after its end, and the next start find the name taken.
+    ...['run', '--name', containerName(folder)],
     ...['--publish', `127.0.0.1:${ports.port}:${ports.port}`],
     ...['--volume', `genesis-kafka-${clusterId}:${DATA}`],
     ...[`CLUSTER_ID=${clusterId}`, 'KAFKA_HEAP_OPTS=-Xmx512m', ...environment].flatMap((each) => ['--env', each]),
