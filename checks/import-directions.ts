@@ -14,7 +14,7 @@ interface Room {
   readonly loads?: readonly string[];
 }
 
-const SHARED = ['errors.ts', 'config.ts', 'service.ts'] as const;
+const SHARED = ['errors.ts', 'config.ts', 'service.ts', 'backoff.ts'] as const;
 
 /** What a command line or the wiring may put together. */
 const CALLED = [
@@ -34,6 +34,7 @@ const CALLED = [
 export const ROOMS: Readonly<Record<string, Room>> = {
   'config.ts': { rooms: ['errors.ts', 'variables.ts'], packages: [] },
   'variables.ts': { rooms: [], packages: [] },
+  'backoff.ts': { rooms: [], packages: [] },
   'errors.ts': { rooms: [], packages: [] },
   'service.ts': { rooms: [], packages: [] },
 
@@ -44,19 +45,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   relay: { rooms: ['genesis', 'outbox/outbox-row.ts', ...SHARED], packages: ['pino'] },
 
   postgres: {
-    rooms: [
-      'genesis',
-      'outbox',
-      'commands/ports.ts',
-      'events/ports.ts',
-      'relay/ports.ts',
-      'relay/backoff.ts',
-      ...SHARED,
-    ],
+    rooms: ['genesis', 'outbox', 'commands/ports.ts', 'events/ports.ts', 'relay/ports.ts', ...SHARED],
     packages: ['pg', 'pino', 'uuid'],
   },
   kafka: {
-    rooms: ['genesis', 'outbox', 'relay/ports.ts', 'relay/backoff.ts', ...SHARED],
+    rooms: ['genesis', 'outbox', 'relay/ports.ts', ...SHARED],
     packages: ['@platformatic/kafka', 'pino'],
   },
 

@@ -12,6 +12,8 @@ import { createPool } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
 import { readSession } from '../postgres/session-reader.ts';
 import { readSettings } from '../postgres/settings.ts';
+import { createCommitNotifier } from '../postgres/wakeup.ts';
+import type { LocalWakeup } from '../relay/local-wakeup.ts';
 import type { Relay } from '../relay/relay.ts';
 import { closing } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
@@ -54,7 +56,8 @@ export async function startApi({
   };
   const { queries, feed } = createReading(createRead(pool, requestTimeout * READ_SHARE), logger);
   await lifecycle.start(feed);
-  const groupCommit = new GroupCommit(createCommandStore(pool), settings, logger, () => wakeup.notify());
+  const onCommit = wakeRelay(wakeup, relay, createCommitNotifier(pool, logger));
+  const groupCommit = new GroupCommit(createCommandStore(pool), settings, logger, onCommit);
   await lifecycle.start(groupCommit);
   const commands = withHints(groupCommit, feed);
   await lifecycle.start(new Deadlines(createOverdueRequests(pool), commands, settings, logger));
@@ -71,6 +74,15 @@ export async function startApi({
   });
   await lifecycle.start(server);
   return server.address();
+}
+
+/** Wakes the relay that drains: the one in this process, or whichever holds the lease elsewhere. */
+function wakeRelay(wakeup: LocalWakeup, relay: Relay | null, notifyOthers: () => void): () => void {
+  return () => {
+    const state = relay?.status().state ?? 'stopped';
+    if (state === 'standby' || state === 'stopped') notifyOthers();
+    else wakeup.notify();
+  };
 }
 
 /** The API is ready while its database answers. A relay beside it is told of, but commands are taken without it. */

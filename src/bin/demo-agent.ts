@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { TokenKeys } from '../config.ts';
 import { createDevelopmentToken } from '../http/development-token.ts';
-import { backoffDelay } from '../relay/backoff.ts';
+import { backoffDelay } from '../backoff.ts';
 import { pause } from '../relay/pause.ts';
 import type { Service } from '../service.ts';
 import type { Parts } from './parts.ts';

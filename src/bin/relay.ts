@@ -4,7 +4,9 @@ import { ensureTopic, TopicError, type TopicState } from '../kafka/topic.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRelayLease } from '../postgres/relay-lease.ts';
 import { readSettings, type DatabaseSettings } from '../postgres/settings.ts';
+import { DatabaseWakeup } from '../postgres/wakeup.ts';
 import type { Published } from '../relay/drain-batch.ts';
+import type { Wakeup } from '../relay/ports.ts';
 import { Relay } from '../relay/relay.ts';
 import type { Service } from '../service.ts';
 import type { Parts } from './parts.ts';
@@ -20,17 +22,31 @@ export async function startRelay(parts: Parts): Promise<Relay> {
   const { config, infrastructure, lifecycle, logger } = parts;
   const { shards } = await readShards(parts);
   const topic = await firstLook(parts, shards);
+  const distantCommits = new DatabaseWakeup(infrastructure.database.url, logger);
+  await lifecycle.start(distantCommits);
   const relay = new Relay(
     {
       lease: createRelayLease(infrastructure.database.url),
       publisher: new KafkaPublisher(infrastructure.kafka),
-      wakeup: parts.wakeup,
+      wakeup: either(parts.wakeup, distantCommits),
       logger,
     },
     { ...config.relay, ...batchBytes(topic), onPublished: (published) => tellPublished(parts, published) },
   );
   await lifecycle.start(topic === null ? whenTopicIsThere(relay, parts, shards) : relay);
   return relay;
+}
+
+/** Hints of the API in this process, and of those in others. */
+function either(one: Wakeup, other: Wakeup): Wakeup {
+  return {
+    subscribe: (listener) => {
+      const ends = [one.subscribe(listener), other.subscribe(listener)];
+      return () => {
+        for (const end of ends) end();
+      };
+    },
+  };
 }
 
 async function readShards({ infrastructure, logger, signal }: Parts): Promise<DatabaseSettings> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Producer, stringSerializers, type ProduceResult } from '@platformatic/kafka';
 import type { KafkaConfig } from '../config.ts';
-import { backoffDelay } from '../relay/backoff.ts';
+import { backoffDelay } from '../backoff.ts';
 import type { OutgoingRecord, Publisher, RecordOutcome } from '../relay/ports.ts';
 import { errorWords, isStaleLeader, readProduceFailure, type PartitionAnswer } from './classify-error.ts';
 import { connectionOptions } from './connection.ts';

@@ -1,4 +1,4 @@
-import { backoffDelay, type BackoffBounds } from './backoff.ts';
+import { backoffDelay, type BackoffBounds } from '../backoff.ts';
 import { assertOrder } from './assert-order.ts';
 import { drainBatch, type BatchContext } from './drain-batch.ts';
 import { pause } from './pause.ts';

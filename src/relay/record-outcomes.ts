@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { backoffDelay, type BackoffBounds } from './backoff.ts';
+import { backoffDelay, type BackoffBounds } from '../backoff.ts';
 import type { Published } from './drain-batch.ts';
 import { pause } from './pause.ts';
 import { LeaseLost, type ClaimedRow, type OutboxStore } from './ports.ts';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { RelayConfig } from '../config.ts';
 import type { Service } from '../service.ts';
-import { backoffDelay, type BackoffBounds } from './backoff.ts';
+import { backoffDelay, type BackoffBounds } from '../backoff.ts';
 import type { Published } from './drain-batch.ts';
 import { drainOutbox, type DrainOptions } from './drain-outbox.ts';
 import { pause } from './pause.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { backoffDelay } from '../../src/relay/backoff.ts';
+import { backoffDelay } from '../../src/backoff.ts';
 import { afterRefusal } from '../../src/relay/retry-policy.ts';
 
 test('three retries come after 1, 2 and 4 seconds, and the refusal after them is the last', () => {
