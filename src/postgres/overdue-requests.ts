@@ -14,8 +14,8 @@ const BEFORE_ALL: OverduePlace = {
 interface WaitingRow {
   readonly id: CommandId;
   readonly session_id: SessionId;
-  /** As the database writes it: with its microseconds. */
-  readonly deadline: string;
+  /** The deadline as the database writes it: with its microseconds. */
+  readonly due: string;
   /** Milliseconds until the deadline. */
   readonly remaining: number;
 }
@@ -46,6 +46,6 @@ function toPage(rows: readonly WaitingRow[], limit: number): OverduePage {
   };
 }
 
-function placeOf({ deadline, id }: WaitingRow): OverduePlace {
-  return { deadline, requestId: id };
+function placeOf({ due, id }: WaitingRow): OverduePlace {
+  return { deadline: due, requestId: id };
 }

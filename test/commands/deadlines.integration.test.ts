@@ -217,11 +217,29 @@ describe('requests past their deadline', () => {
     expect(found).toEqual(ids.slice(2));
   });
 
+  it('are found in the order in which they are due, and the first that is not is told', async () => {
+    const waiting = await Promise.all(Array.from({ length: 4 }, ask));
+    // As text they would sort otherwise.
+    const deadlines = ['0001-12-31 BC', '1999-06-01 00:00:00.5Z', '1999-06-01 00:00:00.25Z', '0099-12-31 BC'];
+    for (const [index, { requestId }] of waiting.entries()) {
+      await query('UPDATE command_inbox SET deadline = $2 WHERE id = $1', requestId, deadlines[index]);
+    }
+    const { overdue, next } = await createOverdueRequests(replicas[0].pool).find(null, 4);
+    expect(overdue.map((one) => one.requestId)).toEqual([3, 0, 2, 1].map((index) => waiting[index]?.requestId));
+    expect(next).not.toBeNull();
+    await query(`UPDATE command_inbox SET status = 'COMPLETED' WHERE status = 'PROCESSING'`);
+    await ask();
+    const { nextDueIn } = await createOverdueRequests(replicas[0].pool).find(null, 4);
+    expect(nextDueIn).toBeGreaterThan(GENERATION_TIMEOUT - 60_000);
+    expect(nextDueIn).toBeLessThanOrEqual(GENERATION_TIMEOUT);
+  });
+
   it('are looked for by the index of unanswered requests alone', async () => {
     const { pool } = replicas[0];
     const client = await pool.connect();
     try {
       await client.query('SET enable_seqscan = off');
+      await client.query('SET enable_sort = off');
       await client.query('SET plan_cache_mode = force_generic_plan');
       await client.query(`PREPARE look (timestamptz, uuid, int) AS ${FIND_OVERDUE}`);
       const { rows } = await client.query<{ 'QUERY PLAN': string }>(
@@ -230,6 +248,8 @@ describe('requests past their deadline', () => {
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
       expect(plan).toContain('Index Scan using command_inbox_deadline');
       expect(plan).toMatch(/Index Cond: .*deadline/);
+      // Read in the order of the index, not sorted as a whole.
+      expect(plan).toContain('Presorted Key: deadline');
     } finally {
       client.release(true);
     }
