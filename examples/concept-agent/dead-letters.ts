@@ -60,18 +60,26 @@ export function createDeadLetters({ brokers, topic, logger, stopping }: DeadLett
         } catch (failure) {
           if (isTooLarge(failure)) letter = withoutValue(letter);
           logger.warn({ err: failure, ...placeOf(record), attempt }, 'the dead letter topic did not take a record');
+          // Somebody may have deleted it.
+          await createIfMissing(brokers, topic).catch(() => undefined);
           await pause(backoffDelay(attempt, BACKOFF), stopping);
         }
       }
     },
-    ensureTopic: () => createTopic(brokers, topic),
+    ensureTopic: () => createIfMissing(brokers, topic),
     close: () => producer.close(),
   };
 }
 
-async function createTopic(brokers: readonly string[], topic: string): Promise<void> {
-  const admin = new Admin({ ...connectionTo(brokers, 'concept-agent-topics'), retries: 1 });
+/** Whoever may not create topics does well with one that is there: so look first. */
+async function createIfMissing(brokers: readonly string[], topic: string): Promise<void> {
+  const admin = new Admin({ ...connectionTo(brokers, 'concept-agent-topics'), retries: 1, retryDelay: 100 });
   try {
+    const there = await admin.metadata({ topics: [topic] }).then(
+      ({ topics }) => topics.has(topic),
+      () => false,
+    );
+    if (there) return;
     // Somebody has to look at each record: none may vanish by its age.
     const configs = [
       { name: 'retention.ms', value: '-1' },
