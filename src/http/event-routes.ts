@@ -8,6 +8,7 @@ import { eventBody } from './event-body.ts';
 import { DEFAULT_STREAM_LIMITS, EventStreams, STREAM_HEADERS } from './event-streams.ts';
 import { malformed } from './json-body.ts';
 import { nextCursor } from './list-page.ts';
+import { named } from './openapi/operations.ts';
 import { sessionIdOf, SESSIONS } from './paths.ts';
 import type { HttpDependencies } from './ports.ts';
 import { registerReads } from './read-scope.ts';
@@ -28,7 +29,12 @@ export function registerEventRoutes(app: FastifyInstance, dependencies: Dependen
   // Before the server waits for its connections: these would never end by themselves.
   app.addHook('preClose', async () => streams.close());
   registerReads(app, (reads) => {
-    const schema = { params: SessionParams, querystring: EventListQuery, response: { 200: EventListSchema } };
+    const schema = {
+      ...named('listEvents').schema,
+      params: SessionParams,
+      querystring: EventListQuery,
+      response: { 200: EventListSchema },
+    };
     reads.get(`${SESSIONS}/:session_id/events`, { schema }, async (request, reply) => {
       reply.header('vary', 'accept');
       const sessionId = sessionIdOf(request.params);
@@ -36,8 +42,9 @@ export function registerEventRoutes(app: FastifyInstance, dependencies: Dependen
         return readPage(dependencies, request, sessionId, request.query);
       }
       const position = { sessionId, after: streamStart(request.headers, request.query) };
-      streams.assertRoom();
       await visibleSession(dependencies.sessions, request, sessionId);
+      // Last, so that nothing can happen in between: this server may have begun to stop meanwhile.
+      streams.assertRoom();
       return openStream(streams, position, request, reply);
     });
   });

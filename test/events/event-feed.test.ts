@@ -41,7 +41,7 @@ function follow(feed: EventFeed, sessionId: SessionId, after = 0, room = Infinit
     state.room = more;
     subscription.resume();
   };
-  return { versions, resume, close: subscription.close };
+  return { versions, resume, close: () => subscription.close() };
 }
 
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
