@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { GenesisError } from '../../src/errors.ts';
 import { anyScenario, play, type Run } from './simulation.ts';
 import { expectOneSerialOrder, expectSoundTables, expectTrueAnswers } from './simulation-checks.ts';
 
@@ -28,6 +29,17 @@ describe('whatever is sent, and however transactions overlap and fail', () => {
     always(({ rig }) => expectOneSerialOrder(rig.store.tables)));
 
   it('everybody is told once, after COMMIT, what was true in between', () => always(expectTrueAnswers));
+
+  it('no transaction fails that was not made to fail', () =>
+    always(({ rig, told }) => {
+      const logged = rig.log.map(
+        (line) => (JSON.parse(line) as { readonly err: { readonly message: string } }).err.message,
+      );
+      const errors = told.flatMap(({ error }) =>
+        error instanceof Error && !(error instanceof GenesisError) ? error.message : [],
+      );
+      expect([...logged, ...errors].filter((message) => message !== 'a defect')).toEqual([]);
+    }));
 
   it('no session stays locked and no timer stays set', () =>
     always(({ rig }) => {
