@@ -20,18 +20,12 @@ const StageName = Type.Enum([...STAGES]);
 const RequestId = Type.String({ format: 'uuid' });
 const Reason = text(1_000);
 
-const Concept = Type.Object(
-  { title: Title, summary: text(5_000), themes: Type.Optional(Preferences) },
-  strict,
-);
+const Concept = Type.Object({ title: Title, summary: text(5_000), themes: Type.Optional(Preferences) }, strict);
 
 /** The payload of each command, by command_type. */
 export const COMMAND_PAYLOADS = {
   CreateSession: Type.Object({ title: Type.Optional(Title), idea: Type.Optional(Idea) }, strict),
-  RequestConceptGeneration: Type.Object(
-    { theme_preferences: Preferences, style_preferences: Preferences },
-    strict,
-  ),
+  RequestConceptGeneration: Type.Object({ theme_preferences: Preferences, style_preferences: Preferences }, strict),
   ProposeConcepts: Type.Object(
     { request_id: RequestId, concepts: Type.Array(Concept, { minItems: 1, maxItems: 10 }) },
     strict,
