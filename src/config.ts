@@ -54,6 +54,8 @@ export interface HttpConfig {
   readonly port: number;
   /** Milliseconds from a request's arrival to its answer. */
   readonly requestTimeout: number;
+  /** Requests that one user may send in a second; 0: no limit. */
+  readonly rateLimitPerUser: number;
 }
 
 export interface CommandConfig {
@@ -146,6 +148,7 @@ function read(reader: Reader): Config {
       host: reader.text('HOST'),
       port: reader.number('PORT', 0, 65_535),
       requestTimeout: reader.seconds('REQUEST_TIMEOUT', 0.5, 300),
+      rateLimitPerUser: reader.number('RATE_LIMIT_PER_USER', 0, 100_000),
     },
     commands: {
       generationTimeout: reader.seconds('GENERATION_TIMEOUT', 1, 604_800),

@@ -30,6 +30,10 @@ export const VARIABLES = {
   HOST: { default: '127.0.0.1', meaning: 'Address that the API listens on' },
   PORT: { default: '8080', meaning: 'Port that the API listens on; 0: a free one' },
   REQUEST_TIMEOUT: { default: '5', meaning: 'Seconds until a request is answered at the latest, 0.5–300' },
+  RATE_LIMIT_PER_USER: {
+    default: '50',
+    meaning: 'Requests per second that one user may send to one API process, 0–100000; 0: no limit',
+  },
   GENERATION_TIMEOUT: {
     default: '600',
     meaning: 'Seconds after which an unanswered RequestConceptGeneration fails, 1–604800',

@@ -17,7 +17,7 @@ describe('an empty environment', () => {
       kafka: null,
       poolSize: 10,
       topic: 'domain-events',
-      http: { host: '127.0.0.1', port: 8080, requestTimeout: 5_000 },
+      http: { host: '127.0.0.1', port: 8080, requestTimeout: 5_000, rateLimitPerUser: 50 },
       commands: { generationTimeout: 600_000, batchMax: 64, transactionsMax: 2, queueMax: 2_000 },
       relay: { pollInterval: 5_000, batchSize: 100 },
       agent: { delay: 5_000 },

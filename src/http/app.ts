@@ -10,7 +10,8 @@ import { pathOf } from './paths.ts';
 import { DEFAULT_LIMITS, type HttpDependencies, type HttpLimits } from './ports.ts';
 import { problemOf } from './problem.ts';
 import { registerQueryRoutes } from './query-routes.ts';
-import { contextOf } from './request-context.ts';
+import { createRateLimit, rateLimited } from './rate-limit.ts';
+import { contextOf, principalOf } from './request-context.ts';
 import { isRepeated } from './request-headers.ts';
 import { logFailure, logRequest } from './request-log.ts';
 import { registerSessionRoutes } from './session-routes.ts';
@@ -35,6 +36,8 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
   const limits = { ...DEFAULT_LIMITS, ...dependencies.limits };
   const open = new Set<ServerResponse>();
   const app = createFastify(dependencies, limits, open);
+  // One more is closed at once, without an answer.
+  app.server.maxConnections = limits.connections;
   app.server.on('request', (_request, response) => {
     open.add(response);
     response.once('close', () => open.delete(response));
@@ -54,6 +57,7 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
   registerHealthRoutes(app, dependencies);
   app.register(async (authenticated) => {
     authenticated.addHook('onRequest', (request) => authenticate(dependencies.tokens, request));
+    limitRate(authenticated, dependencies.config.rateLimitPerUser);
     registerSessionRoutes(authenticated, dependencies);
     registerQueryRoutes(authenticated, dependencies);
     registerEventRoutes(authenticated, dependencies);
@@ -100,6 +104,15 @@ function refusalBeforeRouting(request: FastifyRequest, noRoute: NoRoute): Genesi
 async function authenticate(tokens: TokenVerifier, request: FastifyRequest): Promise<void> {
   if (isRepeated(request.raw.rawHeaders, 'authorization')) throw unauthenticated('malformed');
   contextOf(request).principal = await tokens.verify(request.headers.authorization);
+}
+
+/** Behind `authenticate`, so that nobody's requests are counted to somebody else; before anything is read or looked up. */
+function limitRate(app: FastifyInstance, perSecond: number): void {
+  const limit = createRateLimit({ perSecond });
+  app.addHook('onRequest', (request, _reply, done) => {
+    const wait = limit.take(principalOf(request).userId);
+    done(wait === 0 ? undefined : rateLimited(perSecond, wait));
+  });
 }
 
 function readOnlyJson(app: FastifyInstance): void {

@@ -30,6 +30,8 @@ export interface ReadinessCheck {
 export interface HttpLimits {
   /** Most bytes of a request body. */
   readonly bodyBytes: number;
+  /** Most connections at a time, idle ones and streams included: the bound on what those can cost who have no token. */
+  readonly connections: number;
   /** From the first byte of a connection or request to the end of its headers. */
   readonly headersTimeout: number;
   /** From the first byte of a request to the end of its body. */
@@ -44,6 +46,7 @@ export interface HttpLimits {
 
 export const DEFAULT_LIMITS: HttpLimits = {
   bodyBytes: 262_144,
+  connections: 20_000,
   headersTimeout: 10_000,
   receiveTimeout: 20_000,
   keepAliveTimeout: 65_000,

@@ -59,6 +59,7 @@ function particularHeaders({ code, details }: GenesisError): Record<string, stri
     case 'METHOD_NOT_ALLOWED':
       return { allow: String(details['allow']) };
     case 'RATE_LIMITED':
+      return rateLimitHeaders(details);
     case 'OVERLOADED':
     case 'UNAVAILABLE':
       return { 'retry-after': RETRY_AFTER };
@@ -67,6 +68,21 @@ function particularHeaders({ code, details }: GenesisError): Record<string, stri
     default:
       return {};
   }
+}
+
+/**
+ * Besides Retry-After the fields of draft-ietf-httpapi-ratelimit-headers-10, whose names have changed twice already: no client
+ * should need them. The window is the time in which an empty bucket fills.
+ */
+function rateLimitHeaders(details: ErrorDetails): Record<string, string> {
+  const wait = Number(details['retry_after']);
+  const burst = Number(details['burst']);
+  const rate = Number(details['requests_per_second']);
+  return {
+    'retry-after': `${wait}`,
+    ratelimit: `"user";r=0;t=${wait}`,
+    'ratelimit-policy': `"user";q=${burst};w=${burst / rate}`,
+  };
 }
 
 /** Where to learn later what became of the command. */

@@ -2,6 +2,7 @@ import type { HTTPMethods } from 'fastify';
 import pino, { type Logger } from 'pino';
 import { v7 } from 'uuid';
 import type { CommandOutcome, CommandRequest } from '../../src/commands/ports.ts';
+import type { HttpConfig } from '../../src/config.ts';
 import type { CommandId, EventId, SessionId, UserId } from '../../src/genesis/ids.ts';
 import type { Queries } from '../../src/events/ports.ts';
 import type { Session } from '../../src/genesis/session.ts';
@@ -15,6 +16,9 @@ export const SESSIONS = '/api/v1/genesis/sessions';
 export const SESSION_ID = '01890a5d-ac96-774b-bcce-b302099a8057' as SessionId;
 export const COMMANDS = `${SESSIONS}/${SESSION_ID}/commands`;
 export const REQUEST_ID = '01890a5d-ac96-774b-bcce-b302099a8058' as CommandId;
+
+/** On any free port, for as many requests as a test has. */
+export const HTTP: HttpConfig = { host: '127.0.0.1', port: 0, requestTimeout: 1_000, rateLimitPerUser: 0 };
 
 /** A session of alice's, as it is right after it was created. */
 export function sessionOf(changes: Partial<Session> = {}): Session {
@@ -76,7 +80,7 @@ export function createApi(changes: Partial<HttpDependencies> = {}) {
   const reads: SessionId[] = [];
   const log = readableLogger();
   const dependencies: HttpDependencies = {
-    config: { host: '127.0.0.1', port: 0, requestTimeout: 1_000 },
+    config: HTTP,
     tokens: createTokenVerifier({
       keys: { kind: 'secret', secret: SECRET },
       rolesClaim: 'roles',

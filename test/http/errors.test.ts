@@ -4,7 +4,18 @@ import { ERRORS, GenesisError, type ErrorCode } from '../../src/errors.ts';
 import { asGenesisError } from '../../src/http/error-translation.ts';
 import { errorOfRefusal } from '../../src/http/refusals.ts';
 import { problemOf } from '../../src/http/problem.ts';
-import { call, COMMANDS, createApi, FEEDBACK, get, post, REQUEST_ID, SESSION_ID, SESSIONS } from './api-harness.ts';
+import {
+  call,
+  COMMANDS,
+  createApi,
+  FEEDBACK,
+  get,
+  HTTP,
+  post,
+  REQUEST_ID,
+  SESSION_ID,
+  SESSIONS,
+} from './api-harness.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const traced = { headers: { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` } };
@@ -239,7 +250,7 @@ describe('health', () => {
     const failing = createApi({ readiness: () => Promise.reject(new Error('x')) });
     expect((await bare(failing, '/readyz')).statusCode).toBe(503);
     const silent = createApi({
-      config: { host: '127.0.0.1', port: 0, requestTimeout: 20 },
+      config: { ...HTTP, requestTimeout: 20 },
       readiness: () => Promise.withResolvers<never>().promise,
     });
     expect((await bare(silent, '/readyz')).json()).toMatchObject({ status: 503, message: 'Not ready: readiness' });

@@ -6,7 +6,7 @@ import type { CommandOutcome } from '../../src/commands/ports.ts';
 import type { HttpDependencies, HttpLimits } from '../../src/http/ports.ts';
 import { createApp } from '../../src/http/app.ts';
 import { createHttpServer, type HttpServer } from '../../src/http/server.ts';
-import { acceptance, COMMANDS, createApi, FEEDBACK, SESSIONS, tokenOf, type LogLine } from './api-harness.ts';
+import { acceptance, COMMANDS, createApi, FEEDBACK, HTTP, SESSIONS, tokenOf, type LogLine } from './api-harness.ts';
 
 const started: HttpServer[] = [];
 const sockets: Socket[] = [];
@@ -225,7 +225,7 @@ it('forgets each answer once it has ended: memory has a bound', async () => {
 
 describe('starting', () => {
   it('listens where it says', async () => {
-    const { url, server } = await start({ config: { host: 'localhost', port: 0, requestTimeout: 1_000 } });
+    const { url, server } = await start({ config: { ...HTTP, host: 'localhost' } });
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect((await fetch(`${url}/livez`)).status).toBe(200);
     // Fastify would open a second server for this name, which no limit of ours reaches.
@@ -235,7 +235,7 @@ describe('starting', () => {
   });
 
   it('speaks IPv6', async () => {
-    const { url } = await start({ config: { host: '::1', port: 0, requestTimeout: 1_000 } });
+    const { url } = await start({ config: { ...HTTP, host: '::1' } });
     expect(url).toMatch(/^http:\/\/\[::1\]:\d+$/);
     expect((await fetch(`${url}/livez`)).status).toBe(200);
   });
@@ -244,9 +244,7 @@ describe('starting', () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
-    const server = createHttpServer(
-      createApi({ config: { host: '127.0.0.1', port, requestTimeout: 1_000 } }).dependencies,
-    );
+    const server = createHttpServer(createApi({ config: { ...HTTP, port } }).dependencies);
     await expect(server.start()).rejects.toThrow(`127.0.0.1:${port}; set HOST or PORT`);
     expect(() => server.address()).toThrow(/not listening/);
     await server.stop();
