@@ -33,6 +33,8 @@ export interface Acceptance {
 
 /** Why the state of the session forbids the command. */
 export type Refusal =
+  /** The session waits for the answer to a request; one at a time. */
+  | { readonly code: 'DUPLICATE_COMMAND'; readonly duplicateCommandId: CommandId }
   | { readonly code: 'STAGE_MISMATCH'; readonly currentStage: Session['currentStage'] }
   | { readonly code: 'SESSION_CLOSED'; readonly status: Session['status'] }
   | { readonly code: 'NOTHING_TO_ANSWER'; readonly outstandingRequestId: CommandId | null };
@@ -52,7 +54,7 @@ export function decideCreation(payload: CommandPayload<'CreateSession'>): Accept
 
 /**
  * Judges a command by the state of its session: the events that it causes, or why it is refused. Pure.
- * That an unfinished twin of the command refuses it (DUPLICATE_COMMAND) is judged by whoever knows the inbox, before.
+ * That an unfinished twin of any command refuses it is judged by whoever knows the inbox, before.
  *
  * @param commandId The command's id; the request_id, should it be a request.
  */
@@ -89,6 +91,9 @@ function requestConcepts(
 ): Decision {
   if (session.currentStage !== 'CONCEPT_SELECTION') {
     return refused({ code: 'STAGE_MISMATCH', currentStage: session.currentStage });
+  }
+  if (session.outstandingRequest !== null) {
+    return refused({ code: 'DUPLICATE_COMMAND', duplicateCommandId: session.outstandingRequest.requestId });
   }
   const event = caused('Genesis.Session.Requested', {
     request_id: commandId,

@@ -38,8 +38,6 @@ function live(commands: readonly SessionCommand[]): Life {
   for (const [index, command] of commands.entries()) {
     const before = current(states);
     const outstanding = before.outstandingRequest?.requestId ?? null;
-    // The inbox refuses a second unfinished request before anybody decides.
-    if (command.type === 'RequestConceptGeneration' && outstanding !== null) continue;
     const decision = decide(aimedAt(outstanding, command), before, commandId(index));
     if (decision.kind === 'refused') continue;
     accepted.push({ before, acceptance: decision });

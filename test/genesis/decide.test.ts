@@ -68,6 +68,12 @@ describe('RequestConceptGeneration', () => {
       .causes([byTheCommand(requested(COMMAND))], { status: 'PROCESSING' });
   });
 
+  it('is refused while a request is outstanding, and told which', () => {
+    given(created(), requested())
+      .when(requestConcepts())
+      .isRefused({ code: 'DUPLICATE_COMMAND', duplicateCommandId: REQUEST });
+  });
+
   it.each(STAGES.slice(1))('is refused at %s', (currentStage) => {
     given(...reached(currentStage))
       .when(requestConcepts())
@@ -241,19 +247,17 @@ describe('a closed session', () => {
 });
 
 describe('a session in progress', () => {
-  /** Every stage, and what it answers to each command in turn: A accepted, S STAGE_MISMATCH, N NOTHING_TO_ANSWER. */
+  /** Every stage, and what it answers to each command in turn: A accepted, S STAGE_MISMATCH, N NOTHING_TO_ANSWER, D DUPLICATE_COMMAND. */
   it.each([
     ['CONCEPT_SELECTION', [created()], 'ANNASAA'],
-    ['CONCEPT_SELECTION with an outstanding request', [created(), requested()], '-AAASAA'],
+    ['CONCEPT_SELECTION with an outstanding request', [created(), requested()], 'DAAASAA'],
     ['STORY_CONCEPTION', reached('STORY_CONCEPTION'), 'SNNASAA'],
     ['WORLDVIEW', reached('WORLDVIEW'), 'SNNASAA'],
     ['CHARACTERS', inCharacters, 'SNNASAA'],
     ['PLOT_OUTLINE', atTheLastStage, 'SNNAAAA'],
   ])('at %s judges every command', (_, history, expected) => {
-    const letters = { STAGE_MISMATCH: 'S', NOTHING_TO_ANSWER: 'N', SESSION_CLOSED: 'C' };
-    const judged = commands.map((command, index) => {
-      // A second request is the inbox's to refuse: it knows what is unfinished.
-      if (expected[index] === '-') return '-';
+    const letters = { DUPLICATE_COMMAND: 'D', STAGE_MISMATCH: 'S', NOTHING_TO_ANSWER: 'N', SESSION_CLOSED: 'C' };
+    const judged = commands.map((command) => {
       const { decision } = given(...history).when(command);
       return decision.kind === 'accepted' ? 'A' : letters[decision.refusal.code];
     });
