@@ -95,6 +95,8 @@ export class Rig {
       JWT_SECRET: SECRET,
       PORT: this.#api === '' ? '0' : new URL(this.#api).port,
       GENERATION_TIMEOUT: String(generationTimeout),
+      // One author asks for all.
+      RATE_LIMIT_PER_USER: '0',
       LOCAL_DATA_DIR: this.#dataDir,
     });
     const { api } = await this.#genesis.said('ready');
