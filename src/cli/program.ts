@@ -2,8 +2,10 @@ import { Command } from 'commander';
 import type { ServiceType } from '../config.ts';
 import { endpointsCommand } from './endpoints.ts';
 import { migrateCommand } from './migrate.ts';
+import { rebuildCommand } from './rebuild.ts';
 import { runCommands } from './run.ts';
 import { tokenCommand } from './token.ts';
+import { verifyCommand } from './verify.ts';
 
 /** What the command line cannot do by itself: run the services until a signal ends them. */
 export interface Actions {
@@ -22,6 +24,7 @@ export function createProgram(actions: Actions, env: Environment, version: strin
     .showHelpAfterError('(run with --help to see what there is)')
     .addHelpText('after', HELP);
   for (const command of runCommands(actions)) program.addCommand(command);
+  program.addCommand(verifyCommand(env)).addCommand(rebuildCommand(env));
   return program.addCommand(migrateCommand(env)).addCommand(tokenCommand(env)).addCommand(endpointsCommand(env));
 }
 

@@ -132,6 +132,9 @@ async function inTransaction<Result>(
     throw translate(error);
   });
   let broken = true;
+  // A connection that breaks between two statements says so here; without a listener it would end the process.
+  const ignore = () => undefined;
+  client.on('error', ignore);
   try {
     await client.query(begin);
     const result = await work(client);
@@ -141,6 +144,7 @@ async function inTransaction<Result>(
   } catch (error) {
     throw translate(error);
   } finally {
+    client.off('error', ignore);
     // A connection whose work failed is not used again: the server rolls back when it closes.
     client.release(broken);
   }

@@ -1,0 +1,96 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { FINDINGS, mendOf, type Finding } from '../events/findings.ts';
+import { verify, type VerifyCounts } from '../events/verify.ts';
+import type { SessionId } from '../genesis/ids.ts';
+import { encodeEnvelope, recordHeaders } from '../outbox/envelope.ts';
+import { shardOf } from '../outbox/shard.ts';
+import { createAuditStore } from '../postgres/audit-store.ts';
+import { readSettings } from '../postgres/settings.ts';
+import { count, duration, Progress } from './progress.ts';
+import { parseSessionId } from './session-option.ts';
+import { WHICH_DATABASE, withDatabase } from './with-database.ts';
+
+interface VerifyCommandOptions {
+  readonly session?: SessionId;
+  readonly retentionDays: number;
+  readonly json?: true;
+}
+
+const HELP = `
+Checks that versions have no gap, that genesis_sessions is what the events say, that every event is in the outbox as it must be,
+and that commands and events belong together. Reads only; commands may go on.
+Exit code: 0 everything agrees · 1 it does not (each difference is told, with what to do), or it could not be checked
+With --json one line per difference {"code","session_id","meaning","detail","mend"}, then {"sessions","events","differences"}.`;
+
+const DAY = 86_400_000;
+
+/** `genesis verify` */
+export function verifyCommand(env: Readonly<Record<string, string | undefined>>): Command {
+  return new Command('verify')
+    .exitOverride()
+    .description('prove that the tables agree: sessions are what their events say, and the outbox is complete')
+    .option('--session <id>', 'this session only', parseSessionId)
+    .option('--retention-days <days>', 'published outbox rows are kept for at least so long', parseDays, 7)
+    .option('--json', 'one line of JSON per difference, and one at the end')
+    .addHelpText('after', `${HELP}${WHICH_DATABASE}`)
+    .action(async (options: VerifyCommandOptions) => {
+      const { findings } = await withDatabase(env, 'genesis-verify', async (pool) => {
+        const store = createAuditStore(pool);
+        const { shards } = await readSettings(pool);
+        const wire = { value: encodeEnvelope, headers: recordHeaders, shard: (id: SessionId) => shardOf(id, shards) };
+        return run(options, { store, wire });
+      });
+      if (findings > 0) process.exitCode = 1;
+    });
+}
+
+type Sources = Pick<Parameters<typeof verify>[0], 'store' | 'wire'>;
+
+async function run({ session, retentionDays, json }: VerifyCommandOptions, sources: Sources): Promise<VerifyCounts> {
+  const total = session === undefined ? await sources.store.countSessions() : 1;
+  const progress = new Progress({ stream: process.stderr, total, unit: 'sessions', now: () => performance.now() });
+  const counts = await verify({
+    ...sources,
+    retention: retentionDays * DAY,
+    sessionId: session ?? null,
+    onFinding: (finding) => {
+      progress.clear();
+      console.log(json ? asJson(finding) : asText(finding));
+    },
+    onProgress: ({ sessions, events }) => progress.update(sessions, `${count(events)} events`),
+  });
+  progress.clear();
+  console.log(json ? summaryAsJson(counts) : summaryAsText(counts, progress.elapsed));
+  return counts;
+}
+
+function asJson(finding: Finding): string {
+  const { code, sessionId, detail } = finding;
+  return JSON.stringify({
+    code,
+    session_id: sessionId,
+    meaning: FINDINGS[code].meaning,
+    detail,
+    mend: mendOf(finding),
+  });
+}
+
+function asText(finding: Finding): string {
+  const { code, sessionId, detail } = finding;
+  return `${code}  session ${sessionId}\n  ${FINDINGS[code].meaning}: ${detail}\n  → ${mendOf(finding)}`;
+}
+
+function summaryAsJson({ sessions, events, findings }: VerifyCounts): string {
+  return JSON.stringify({ sessions, events, differences: findings });
+}
+
+function summaryAsText({ sessions, events, findings }: VerifyCounts, elapsed: number): string {
+  const differences = findings === 0 ? 'everything agrees' : `${count(findings)} differences`;
+  return `${count(sessions)} sessions with ${count(events)} events in ${duration(elapsed)}: ${differences}`;
+}
+
+function parseDays(value: string): number {
+  const days = Number(value);
+  if (value.trim() === '' || !(days >= 0)) throw new InvalidArgumentError('It must be a number of days, 0 or more.');
+  return days;
+}

@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SessionId } from '../../src/genesis/ids.ts';
+import { submitFeedback, updateSession } from '../genesis/given.ts';
+import { startAuditRig, type AuditRig } from '../events/audit-rig.ts';
+
+const MAIN = new URL('../../src/bin/main.ts', import.meta.url).pathname;
+
+interface Output {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+// Each of these starts programs: a matter of seconds on a busy machine.
+describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
+  let rig: AuditRig;
+  let ids: readonly SessionId[];
+  beforeAll(async () => {
+    rig = await startAuditRig();
+    ids = [await rig.session(submitFeedback()), await rig.session(updateSession()), await rig.session()];
+  });
+  afterAll(() => rig.stop());
+
+  async function genesis(...args: readonly string[]): Promise<Output> {
+    const env = { ...process.env, DATABASE_URL: rig.url, KAFKA_BROKERS: 'localhost:9092' };
+    const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [out, err, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'exit') as Promise<[number | null]>,
+    ]);
+    return { code, out, err };
+  }
+
+  const spoil = (id: SessionId | undefined) =>
+    rig.tamper(`UPDATE genesis_sessions SET title = 'secret', version = 77 WHERE session_id = $1`, [id]);
+
+  it('say that everything agrees', async () => {
+    const { code, out, err } = await genesis('verify');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(/^3 sessions with 5 events in \d+\.\d s: everything agrees\n$/u);
+    expect(await genesis('verify', '--json')).toEqual({
+      code: 0,
+      out: '{"sessions":3,"events":5,"differences":0}\n',
+      err: '',
+    });
+  });
+
+  it('tell a difference, how to mend it, and mend it so', async () => {
+    const [first, second] = ids;
+    const before = [await rig.row(first as SessionId), await rig.row(second as SessionId)];
+    await spoil(first);
+    await spoil(second);
+    const found = await genesis('verify', '--session', String(second));
+    expect(found.code).toBe(1);
+    expect(found.out).toMatch(
+      `PROJECTION_DIFFERS  session ${second}\n  Its row in genesis_sessions is not what its events say: title is another; version is 77, not 2\n  → genesis rebuild --session ${second}\n`,
+    );
+    expect(found.out).not.toContain('secret');
+    expect(found.out.trimEnd().split('\n').at(-1)).toMatch(/^1 sessions with 2 events in .*: 1 differences$/u);
+
+    const dry = await genesis('rebuild', '--dry-run');
+    expect(dry).toMatchObject({ code: 0, err: '' });
+    expect(dry.out).toContain(`would rebuild session ${first}: title is another; version is 77, not 2\n`);
+    expect((await genesis('rebuild', '--session', String(second))).out).toMatch(
+      /^rebuilt session .*\n1 sessions with 2 events in .*: rebuilt 1\n$/u,
+    );
+    expect((await genesis('rebuild')).out).toContain(`rebuilt session ${first}`);
+    expect([await rig.row(first as SessionId), await rig.row(second as SessionId)]).toEqual(before);
+    expect(await rig.findings()).toEqual([]);
+  });
+
+  it('fail when something cannot be mended, and say what is to be done', async () => {
+    const third = ids[2] as SessionId;
+    await rig.tamper('UPDATE domain_events SET event_version = 99 WHERE aggregate_id = $1', [third]);
+    const { code, out } = await genesis('rebuild');
+    expect(code).toBe(1);
+    expect(out).toContain(`EVENT_TOO_NEW  session ${third}\n`);
+    expect(out).toContain('→ Run the newest version of this program\n');
+    const lines = (await genesis('verify', '--json')).out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(lines).toMatchObject([
+      { code: 'OUTBOX_DIFFERS', session_id: third, detail: 'version 1: payload of the PENDING row' },
+      { code: 'EVENT_TOO_NEW', session_id: third, detail: 'version 1: Genesis.Session.Created, event_version 99' },
+      { differences: 2 },
+    ]);
+    await rig.tamper('UPDATE domain_events SET event_version = 1 WHERE aggregate_id = $1', [third]);
+  });
+
+  it('rebuild ends by a signal, and says where to go on', async () => {
+    const holder = await rig.pool.connect();
+    await spoil(ids[1]);
+    await holder.query('SET idle_in_transaction_session_timeout = 0');
+    await holder.query('BEGIN');
+    await holder.query('SELECT 1 FROM genesis_sessions WHERE session_id = $1 FOR UPDATE', [ids[1]]);
+    const env = { ...process.env, DATABASE_URL: rig.url, KAFKA_BROKERS: 'localhost:9092' };
+    const child = spawn(process.execPath, [MAIN, 'rebuild', '--after', String(ids[0])], {
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const waiting = `SELECT 1 FROM pg_stat_activity WHERE application_name = 'genesis-rebuild' AND wait_event_type = 'Lock'`;
+    await expect.poll(async () => (await rig.pool.query(waiting)).rowCount, { timeout: 60_000 }).toBe(1);
+    child.kill('SIGTERM');
+    await holder.query('ROLLBACK');
+    holder.release(true);
+    const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'exit') as Promise<[number | null]>]);
+    expect(code).toBe(1);
+    const [, after] =
+      /ended by SIGTERM before it was done\. To go on: genesis rebuild --after (\S+)\n$/u.exec(err) ?? [];
+    expect(ids).toContain(after);
+    await rig.rebuild({ after: after as SessionId });
+    expect(await rig.findings()).toEqual([]);
+  });
+});
