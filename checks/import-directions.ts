@@ -56,7 +56,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   observability: { rooms: SHARED, packages: ['pino', 'pino-pretty'] },
   http: {
     rooms: ['genesis', 'commands', 'events', 'observability', ...SHARED],
-    packages: ['fastify', 'jose', 'pino', 'typebox', 'uuid'],
+    packages: ['@fastify/swagger', '@fastify/swagger-ui', 'fastify', 'jose', 'pino', 'typebox', 'uuid'],
   },
   cli: { rooms: CALLED, packages: ['commander', 'pino'] },
   bin: { rooms: [...CALLED, 'cli'], packages: ['commander', 'pino', 'uuid'], loads: ['local'] },

@@ -17,10 +17,14 @@ export function watchRoutes(app: FastifyInstance): NoRoute {
   return (method, url) => {
     const path = pathOf(url);
     const allowed = [...methodsOf].filter(([pattern]) => matches(pattern, path)).flatMap(([, methods]) => [...methods]);
-    if (allowed.length === 0) return new GenesisError('NOT_FOUND', 'There is nothing at this address');
+    if (allowed.length === 0) return nothingHere();
     const allow = [...new Set(allowed)].sort().join(', ');
     return new GenesisError('METHOD_NOT_ALLOWED', `${method} does not work here; ${allow} would`, { allow });
   };
+}
+
+export function nothingHere(): GenesisError {
+  return new GenesisError('NOT_FOUND', 'There is nothing at this address');
 }
 
 /** Whether a path is one that a route's pattern takes: `:name` is one part of it, `*` the rest. */

@@ -1,11 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { watchRoutes, type NoRoute } from './allowed-methods.ts';
+import { nothingHere, watchRoutes, type NoRoute } from './allowed-methods.ts';
 import { answerClientError } from './client-errors.ts';
 import { asGenesisError } from './error-translation.ts';
 import { registerEventRoutes } from './event-routes.ts';
 import { registerHealthRoutes } from './health-routes.ts';
 import { malformed, parseJsonBody } from './json-body.ts';
+import { registerOpenApi } from './openapi/document.ts';
+import { registerReader } from './openapi/reader.ts';
 import { pathOf } from './paths.ts';
 import { DEFAULT_LIMITS, type HttpDependencies, type HttpLimits } from './ports.ts';
 import { problemOf } from './problem.ts';
@@ -52,9 +54,14 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
     done();
   });
   app.setErrorHandler((error, request, reply) => sendProblem(dependencies, error, request, reply));
+  // For routes that find out themselves that there is nothing: files that do not exist.
+  app.setNotFoundHandler((request, reply) => sendProblem(dependencies, nothingHere(), request, reply));
   readOnlyJson(app);
 
-  registerHealthRoutes(app, dependencies);
+  // Before the routes, which it collects; all in plugins, so that they come in this order.
+  registerOpenApi(app);
+  registerReader(app);
+  app.register(async (open) => registerHealthRoutes(open, dependencies));
   app.register(async (authenticated) => {
     authenticated.addHook('onRequest', (request) => authenticate(dependencies.tokens, request));
     limitRate(authenticated, dependencies.config.rateLimitPerUser);

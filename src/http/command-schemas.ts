@@ -13,19 +13,24 @@ import { fieldErrorsOf, isDeeperThan, type FieldError } from './field-errors.ts'
 /** The commands that an existing session takes. */
 export type SessionCommandType = Exclude<CommandType, 'CreateSession'>;
 
-const { CreateSession, ...SESSION_PAYLOADS } = COMMAND_PAYLOADS;
+const { CreateSession: creationPayload, ...SESSION_PAYLOADS } = COMMAND_PAYLOADS;
 
 export const SUPPORTED_COMMANDS = Object.keys(SESSION_PAYLOADS) as readonly SessionCommandType[];
 
 const envelope = (commandType: TSchema, payload: TSchema) =>
-  Compile(Type.Object({ command_type: commandType, payload }, { additionalProperties: false }));
+  Type.Object({ command_type: commandType, payload }, { additionalProperties: false });
+
+/** The body of POST /sessions: a payload. */
+export const CreateSession = creationPayload;
+/** The body of POST /sessions/{id}/commands, by its command_type. */
+export const COMMAND_BODIES: ReadonlyMap<SessionCommandType, TSchema> = new Map(
+  SUPPORTED_COMMANDS.map((type) => [type, envelope(Type.Literal(type), SESSION_PAYLOADS[type])] as const),
+);
 
 const creation = Compile(CreateSession);
 /** For a body that does not say which command it is. */
-const anyEnvelope = envelope(Type.String(), Type.Object({}));
-const envelopes = new Map(
-  SUPPORTED_COMMANDS.map((type) => [type, envelope(Type.Literal(type), SESSION_PAYLOADS[type])] as const),
-);
+const anyEnvelope = Compile(envelope(Type.String(), Type.Object({})));
+const envelopes = new Map([...COMMAND_BODIES].map(([type, body]) => [type, Compile(body)] as const));
 
 /** A body judged by its schema: the command that it holds, or all that is wrong with it. */
 export type Judged = { readonly command: Command } | { readonly errors: readonly FieldError[] };

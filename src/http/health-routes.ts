@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { GenesisError } from '../errors.ts';
+import { named } from './openapi/operations.ts';
 import type { HttpDependencies, ReadinessCheck } from './ports.ts';
 
 type Dependencies = Pick<HttpDependencies, 'readiness' | 'logger' | 'config'>;
@@ -7,9 +8,9 @@ type Dependencies = Pick<HttpDependencies, 'readiness' | 'logger' | 'config'>;
 /** For whoever runs this process: does it live, can it work. Neither needs a token, neither says more than names. */
 export function registerHealthRoutes(app: FastifyInstance, dependencies: Dependencies): void {
   // Asks nobody: a process must not be killed because its database is away.
-  app.get('/livez', async () => ({ status: 'ok' }));
+  app.get('/livez', named('getLiveness'), async () => ({ status: 'ok' }));
 
-  app.get('/readyz', async () => {
+  app.get('/readyz', named('getReadiness'), async () => {
     const checks = await readinessInTime(dependencies);
     const failing = checks.filter((check) => !check.ok);
     if (failing.length === 0) return { status: 'ready', checks: checks.map(withoutDetail) };

@@ -7,6 +7,7 @@ import { seesAll } from './access.ts';
 import { commandBody } from './command-body.ts';
 import { decodeCursor } from './cursor.ts';
 import { nextCursor, pageOf } from './list-page.ts';
+import { named } from './openapi/operations.ts';
 import { commandIdOf, sessionIdOf, SESSIONS } from './paths.ts';
 import type { HttpDependencies } from './ports.ts';
 import { registerReads, type ReadScope } from './read-scope.ts';
@@ -41,7 +42,11 @@ export function registerQueryRoutes(app: FastifyInstance, dependencies: Dependen
 }
 
 function listSessions(reads: ReadScope, { queries }: Dependencies): void {
-  const schema = { querystring: SessionListQuery, response: { 200: SessionListSchema } };
+  const schema = {
+    ...named('listSessions').schema,
+    querystring: SessionListQuery,
+    response: { 200: SessionListSchema },
+  };
   reads.get(SESSIONS, { schema }, (request) => sessionPage(queries, principalOf(request), request.query));
 }
 
@@ -56,7 +61,12 @@ async function sessionPage(queries: Queries, principal: Principal, query: Static
 }
 
 function listCommands(reads: ReadScope, { queries, sessions }: Dependencies): void {
-  const schema = { params: SessionParams, querystring: CommandListQuery, response: { 200: CommandListSchema } };
+  const schema = {
+    ...named('listCommands').schema,
+    params: SessionParams,
+    querystring: CommandListQuery,
+    response: { 200: CommandListSchema },
+  };
   reads.get(`${SESSIONS}/:session_id/commands`, { schema }, async (request) => {
     const sessionId = sessionIdOf(request.params);
     const { limit = PAGE.default, cursor, status = null, command_type: commandType = null } = request.query;
@@ -69,7 +79,12 @@ function listCommands(reads: ReadScope, { queries, sessions }: Dependencies): vo
 }
 
 function readCommand(reads: ReadScope, { queries, sessions }: Dependencies): void {
-  const schema = { params: CommandParams, querystring: NoQuery, response: { 200: CommandSchema } };
+  const schema = {
+    ...named('readCommand').schema,
+    params: CommandParams,
+    querystring: NoQuery,
+    response: { 200: CommandSchema },
+  };
   reads.get(`${SESSIONS}/:session_id/commands/:command_id`, { schema }, async (request) => {
     const [sessionId, commandId] = [sessionIdOf(request.params), commandIdOf(request.params)];
     await visibleSession(sessions, request, sessionId);

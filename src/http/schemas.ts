@@ -13,12 +13,12 @@ const MAX_VERSION = 2_147_483_647;
 
 const strict = { additionalProperties: false } as const;
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-const Id = Type.String({ format: 'uuid' });
+export const Id = Type.String({ format: 'uuid' });
 const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds' });
-const Version = Type.Integer({ minimum: 1, maximum: MAX_VERSION });
+export const Version = Type.Integer({ minimum: 1, maximum: MAX_VERSION });
 
-const SessionStatus = Type.Enum([...SESSION_STATUSES]);
-const CurrentStage = Type.Enum([...STAGES, 'FINISHED']);
+export const SessionStatus = Type.Enum([...SESSION_STATUSES]);
+export const CurrentStage = Type.Enum([...STAGES, 'FINISHED']);
 const CommandStatus = Type.Enum([...COMMAND_STATUSES]);
 const CommandTypeName = Type.Enum(Object.keys(COMMAND_PAYLOADS) as CommandType[]);
 
@@ -38,7 +38,7 @@ export const SessionSchema = Type.Object(
   strict,
 );
 
-const PublicationSchema = Type.Object(
+export const PublicationSchema = Type.Object(
   {
     status: Type.Enum([...PUBLICATION_STATUSES]),
     topic: nullable(Type.String()),
@@ -92,6 +92,20 @@ export const EventSchema = Type.Object(
   strict,
 );
 export type EventBody = Static<typeof EventSchema>;
+
+/** How a command is answered when it is sent. */
+export const CommandAnswerSchema = Type.Object(
+  { command_id: Id, status: Type.Enum(['COMPLETED', 'PROCESSING']), message: Type.String() },
+  strict,
+);
+
+export const LivenessSchema = Type.Object({ status: Type.Literal('ok') }, strict);
+
+export const ReadinessCheckSchema = Type.Object({ name: Type.String(), ok: Type.Boolean() }, strict);
+export const ReadinessSchema = Type.Object(
+  { status: Type.Literal('ready'), checks: Type.Array(ReadinessCheckSchema) },
+  strict,
+);
 
 const listOf = <T extends TSchema>(item: T) =>
   Type.Object(

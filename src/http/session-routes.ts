@@ -7,6 +7,7 @@ import { actorFor } from './access.ts';
 import { commandTypeOf, judgeCommand, judgeCreation, type Judged } from './command-schemas.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { malformed } from './json-body.ts';
+import { named } from './openapi/operations.ts';
 import { commandPath, sessionIdOf, sessionPath, SESSIONS } from './paths.ts';
 import type { HttpDependencies } from './ports.ts';
 import { errorOfRefusal } from './refusals.ts';
@@ -26,9 +27,11 @@ type Dependencies = Pick<HttpDependencies, 'commands' | 'sessions' | 'newId'>;
  * rest (idempotency, 412, 409) in the command service, under the session's lock. Behind `authenticate`.
  */
 export function registerSessionRoutes(app: FastifyInstance, dependencies: Dependencies): void {
-  app.post(SESSIONS, (request, reply) => createSession(dependencies, request, reply));
-  app.get(`${SESSIONS}/:session_id`, (request: SessionRequest, reply) => readSession(dependencies, request, reply));
-  app.post(`${SESSIONS}/:session_id/commands`, (request: SessionRequest, reply) =>
+  app.post(SESSIONS, named('createSession'), (request, reply) => createSession(dependencies, request, reply));
+  app.get(`${SESSIONS}/:session_id`, named('readSession'), (request: SessionRequest, reply) =>
+    readSession(dependencies, request, reply),
+  );
+  app.post(`${SESSIONS}/:session_id/commands`, named('sendCommand'), (request: SessionRequest, reply) =>
     sendCommand(dependencies, request, reply),
   );
 }

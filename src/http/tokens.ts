@@ -24,16 +24,18 @@ export interface TokenVerifier {
 }
 
 /** Why a token was refused: enough to mend a client, nothing of the token itself. */
-export type RefusalReason =
-  | 'missing'
-  | 'malformed'
-  | 'algorithm'
-  | 'signature'
-  | 'expired'
-  | 'not_yet_valid'
-  | 'issuer'
-  | 'audience'
-  | 'claims';
+export const REFUSAL_REASONS = [
+  'missing',
+  'malformed',
+  'algorithm',
+  'signature',
+  'expired',
+  'not_yet_valid',
+  'issuer',
+  'audience',
+  'claims',
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
 /**
  * Which algorithms each kind of key may verify (RFC 8725, 3.1 and 3.2). A shared secret never meets a public-key algorithm nor

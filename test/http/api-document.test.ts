@@ -72,7 +72,9 @@ describe('docs/api.md', () => {
     const documented = [...document.matchAll(/`([A-Z]+) (\/[^`]*)`\]\(#/g)].map(
       ([, method, path]) => `${method} ${path?.replaceAll(/\{(\w+)\}/g, ':$1')}`,
     );
-    expect(new Set(documented)).toStrictEqual(new Set(routesIn(fastify.printRoutes({ commonPrefix: false }))));
+    // What the page at /docs is made of is its own business.
+    const routes = routesIn(fastify.printRoutes({ commonPrefix: false })).filter((route) => !route.includes(' /docs/'));
+    expect(new Set(documented)).toStrictEqual(new Set(routes));
   });
 
   it('gives the limits that hold', () => {

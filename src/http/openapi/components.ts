@@ -1,0 +1,53 @@
+import type { TSchema } from 'typebox';
+import { COMMAND_BODIES, CreateSession } from '../command-schemas.ts';
+import {
+  CommandAnswerSchema,
+  CommandListSchema,
+  CommandSchema,
+  EventListSchema,
+  EventSchema,
+  LivenessSchema,
+  PublicationSchema,
+  ReadinessCheckSchema,
+  ReadinessSchema,
+  SessionListSchema,
+  SessionSchema,
+} from '../schemas.ts';
+import { ref, type Json } from './operation.ts';
+import { problemComponents } from './problems.ts';
+import { bodyName } from './writes.ts';
+
+/** The schemas that have a name in the document. */
+const NAMED: ReadonlyMap<TSchema, string> = new Map<TSchema, string>([
+  [SessionSchema, 'Session'],
+  [SessionListSchema, 'SessionPage'],
+  [CommandSchema, 'Command'],
+  [CommandListSchema, 'CommandPage'],
+  [PublicationSchema, 'Publication'],
+  [EventSchema, 'Event'],
+  [EventListSchema, 'EventPage'],
+  [CommandAnswerSchema, 'CommandAnswer'],
+  [LivenessSchema, 'Liveness'],
+  [ReadinessCheckSchema, 'ReadinessCheck'],
+  [ReadinessSchema, 'Readiness'],
+  [CreateSession, 'CreateSession'],
+  ...[...COMMAND_BODIES].map(([type, body]) => [body, bodyName(type)] as const),
+]);
+
+/** The schemas of the document by their names: those that validate, and the errors. */
+export function componentSchemas(): Readonly<Record<string, Json>> {
+  const named = [...NAMED].map(([schema, name]) => [name, membersWithRefs(schema)] as const);
+  return { ...Object.fromEntries(named), ...problemComponents() };
+}
+
+/** A schema in which every part that has a name is a reference. */
+function withRefs(value: unknown): Json {
+  const name = NAMED.get(value as TSchema);
+  return name === undefined ? membersWithRefs(value) : ref(name);
+}
+
+function membersWithRefs(value: unknown): Json {
+  if (Array.isArray(value)) return value.map(withRefs);
+  if (typeof value !== 'object' || value === null) return value as Json;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withRefs(member)]));
+}
