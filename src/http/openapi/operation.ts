@@ -57,6 +57,7 @@ export const REQUEST_HEADERS = {
   'If-Match': {
     description: 'The ETag that you have seen: carried out only if it still is the version of the session. `*`: any.',
     schema: { type: 'string', pattern: '^(\\*|"(0|[1-9][0-9]{0,14})")$' },
+    example: '"3"',
   },
   'If-None-Match': {
     description: 'The ETag that you have: answered by 304 if it still is the version of the session.',

@@ -76,7 +76,7 @@ function problemSchema(code: ErrorCode): Json {
     properties: {
       type: { type: 'string', const: problemType(code) },
       title: { type: 'string', const: title },
-      status: { type: 'integer', enum: statusesOf(code) },
+      status: statusSchema(statusesOf(code)),
       detail: { type: 'string' },
       instance: { type: 'string', format: 'uri-reference', description: 'The path of the request' },
       error_code: { type: 'string', const: code },
@@ -85,6 +85,10 @@ function problemSchema(code: ErrorCode): Json {
       ...Object.fromEntries(details.map(([name, schema]) => [name.replace('?', ''), schema])),
     },
   };
+}
+
+function statusSchema([only = 0, ...more]: readonly number[]): Json {
+  return { type: 'integer', ...(more.length === 0 ? { const: only } : { enum: [only, ...more] }) };
 }
 
 function statusesOf(code: ErrorCode): readonly number[] {

@@ -1,7 +1,6 @@
 import { json, linkTo, type Operation } from './operation.ts';
 
 const FOUND = 'Newest first; `next_cursor` leads to the next page.';
-const OF_SESSION = { session_id: '$request.path.session_id' };
 
 const FRAMES = `retry: 1000
 
@@ -22,10 +21,6 @@ export const READS = {
       200: {
         description: 'A page of sessions',
         content: json('SessionPage'),
-        links: {
-          firstSession: linkTo('readSession', { session_id: '$response.body#/items/0/session_id' }),
-          eventsOfFirstSession: linkTo('listEvents', { session_id: '$response.body#/items/0/session_id' }),
-        },
       },
     },
     errors: [],
@@ -55,9 +50,6 @@ export const READS = {
       200: {
         description: 'A page of commands',
         content: json('CommandPage'),
-        links: {
-          firstCommand: linkTo('readCommand', { ...OF_SESSION, command_id: '$response.body#/items/0/command_id' }),
-        },
       },
     },
     errors: ['SESSION_NOT_FOUND'],

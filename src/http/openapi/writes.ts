@@ -37,17 +37,20 @@ export function bodyName(type: string): string {
 
 const bodies = SUPPORTED_COMMANDS.map((type) => [type, ref(bodyName(type))] as const);
 
-const CommandRequestBody: Json = {
+/** Any of them, told apart by their command_type. */
+export const CommandRequest: Json = {
+  oneOf: bodies.map(([, body]) => body),
+  discriminator: {
+    propertyName: 'command_type',
+    mapping: Object.fromEntries(bodies.map(([type, { $ref }]) => [type, $ref])),
+  },
+};
+
+const commandBody: Json = {
   required: true,
   content: {
     'application/json': {
-      schema: {
-        oneOf: bodies.map(([, body]) => body),
-        discriminator: {
-          propertyName: 'command_type',
-          mapping: Object.fromEntries(bodies.map(([type, { $ref }]) => [type, $ref])),
-        },
-      },
+      schema: ref('CommandRequest'),
       examples: Object.fromEntries(
         SUPPORTED_COMMANDS.map((type) => [type, { value: { command_type: type, payload: COMMAND_EXAMPLES[type] } }]),
       ),
@@ -96,7 +99,7 @@ export const WRITES = {
     description:
       'Each accepted command becomes events, committed before it is answered. ProposeConcepts and FailConceptGeneration are for agents, the others for authors.',
     headers: ['Idempotency-Key', 'If-Match', 'traceparent'],
-    body: CommandRequestBody,
+    body: commandBody,
     answers: {
       200: {
         description: 'Carried out',
