@@ -208,6 +208,6 @@ describe('what was published before', () => {
 
 test('the schemas of this project are as they were published', () => {
   const root = join(import.meta.dirname, '../..');
-  const output = execFileSync('node', [join(root, 'checks/event-schemas.ts')], { encoding: 'utf8' });
+  const output = execFileSync(process.execPath, [join(root, 'checks/event-schemas.ts')], { encoding: 'utf8' });
   expect(output).toMatch(/^event schemas: \d+ files, \d+ published manifests in git, 0 problems\n$/);
 });
