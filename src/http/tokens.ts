@@ -55,6 +55,8 @@ const LAST_DATE = 8.64e15;
 const BEARER = /^bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i;
 /** RFC 8725, 3.11: a token made for another purpose (logout, DPoP…) is no access token. */
 const ACCESS_TOKEN_TYPES = /^(?:application\/)?(?:jwt|at\+jwt)$/i;
+/** RFC 7519, 5.2: what says that it holds another token is none of ours, whatever it holds. */
+const NESTED_TOKEN = /^(?:application\/)?jwt$/i;
 
 /** Tokens judged before: how many, and for how many milliseconds a withdrawn key can live on. */
 const REMEMBERED_TOKENS = 10_000;
@@ -144,14 +146,17 @@ interface Judgement {
 async function judge(token: string, { keys, options, rolesClaim }: Judgement): Promise<Principal> {
   try {
     const { payload, protectedHeader } = await jwtVerify(token, keys, options);
-    if (protectedHeader.typ !== undefined && !ACCESS_TOKEN_TYPES.test(protectedHeader.typ)) {
-      throw unauthenticated('malformed');
-    }
+    if (!isAccessToken(protectedHeader)) throw unauthenticated('malformed');
     return { userId: userOf(payload), roles: rolesOf(payload, rolesClaim), expiresAt: expiryOf(payload) };
   } catch (error) {
     if (error instanceof GenesisError) throw error;
     throw unauthenticated(reasonOf(error), error);
   }
+}
+
+/** Headers come as they were sent: a list of one word would pass for that word. */
+function isAccessToken({ typ = 'JWT', cty = '' }: { readonly typ?: unknown; readonly cty?: unknown }): boolean {
+  return typeof typ === 'string' && ACCESS_TOKEN_TYPES.test(typ) && typeof cty === 'string' && !NESTED_TOKEN.test(cty);
 }
 
 function reasonOf(error: unknown): RefusalReason {
