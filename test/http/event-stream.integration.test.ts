@@ -39,6 +39,8 @@ async function open(url: string, options?: StreamOptions): Promise<StreamReader>
 
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
 const reaches = (stream: StreamReader, version: number) => stream.until(() => stream.versions().at(-1) === version);
+/** 30 KB in UTF-8: 400 of them are more than the system's own buffers take. */
+const LONG_FEEDBACK = feedback('汉'.repeat(10_000));
 /** Longer than any test: what arrives came by a hint. */
 const NEVER = 600_000;
 
@@ -205,7 +207,7 @@ describe('many readers', () => {
 
     replica.statements.length = 0;
     const began = performance.now();
-    await vi.waitFor(() => expect(replica.statements.length).toBeGreaterThanOrEqual(5));
+    await vi.waitFor(() => expect(replica.statements.length).toBeGreaterThanOrEqual(5), { timeout: 20_000 });
     const looks = (performance.now() - began) / 200;
     expect(replica.statements.length).toBeLessThanOrEqual(looks + 2);
     expect(new Set(replica.statements)).toEqual(new Set(['new-events']));
@@ -218,8 +220,6 @@ describe('many readers', () => {
 
 describe('a slow reader', () => {
   const EVENTS = 400;
-  /** 30 KB in UTF-8, 12 MB in all: more than the system's own buffers take. */
-  const LONG = '汉'.repeat(10_000);
 
   test('waits for itself alone, holds a bounded share of memory, and misses nothing', async () => {
     const replica = await start();
@@ -231,7 +231,7 @@ describe('a slow reader', () => {
     const fast = await open(eventsUrl(server, session));
     let most = 0;
     for (let written = 1; written < EVENTS; written += 20) {
-      const batch = upTo(Math.min(20, EVENTS - written)).map(() => replica.execute(session, feedback(LONG)));
+      const batch = upTo(Math.min(20, EVENTS - written)).map(() => replica.execute(session, LONG_FEEDBACK));
       await Promise.all(batch);
       await reaches(fast, Math.min(written + 20, EVENTS));
       most = Math.max(most, ...[...server.sockets].map((socket) => socket.writableLength));
@@ -244,6 +244,21 @@ describe('a slow reader', () => {
     slow.resume();
     await reaches(slow, EVENTS);
     expect(slow.versions()).toEqual(upTo(EVENTS));
+  });
+});
+
+describe('one that takes nothing', () => {
+  test('is cut off when its token expires', async () => {
+    const replica = await start({ streamLimits: { sweep: 10 } });
+    const server = await listenOpenly(replica.dependencies);
+    onTestFinished(() => server.close());
+    const session = await replica.createSession();
+    for (let n = 0; n < 20; n += 1) await Promise.all(upTo(20).map(() => replica.execute(session, LONG_FEEDBACK)));
+    const token = await createDevelopmentToken({ secret: SECRET, user: 'alice', roles: [], expiresIn: 1 });
+    (await open(eventsUrl(server, session), { token })).pause();
+    const [socket] = server.sockets;
+    if (socket === undefined) throw new Error('nobody has connected');
+    if (!socket.destroyed) await once(socket, 'close');
   });
 });
 
@@ -274,8 +289,7 @@ describe('stopping the server', () => {
       `GET ${path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: ${authorization}\r\n\r\n`,
     );
     const follower = await open(eventsUrl(replica, session));
-    const long = feedback('汉'.repeat(10_000));
-    for (let n = 0; n < 20; n += 1) await Promise.all(upTo(20).map(() => replica.execute(session, long)));
+    for (let n = 0; n < 20; n += 1) await Promise.all(upTo(20).map(() => replica.execute(session, LONG_FEEDBACK)));
     await reaches(follower, 401);
     const began = performance.now();
     await replica.stopServer();

@@ -10,7 +10,7 @@ let pool: Pool;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  const limits = { ...DEFAULT_LIMITS, lockTimeout: 50 };
+  const limits = { ...DEFAULT_LIMITS, statementTimeout: 60_000, lockTimeout: 50 };
   pool = createPool({ url: database.url, poolSize: 1 }, 'genesis-test', silent, limits);
 });
 afterAll(async () => {
