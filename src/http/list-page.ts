@@ -1,11 +1,5 @@
 import { encodeCursor, type CursorKind } from './cursor.ts';
 
-/** A page of a list, as the API shows it. */
-export interface ListPage<Body> {
-  readonly items: Body[];
-  readonly next_cursor: string | null;
-}
-
 /** The cursor of the page behind `last`, the last item of this one. */
 export function nextCursor(kind: CursorKind, last: string | undefined, more: boolean): string | null {
   return more && last !== undefined ? encodeCursor(kind, last) : null;

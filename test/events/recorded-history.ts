@@ -44,7 +44,7 @@ export class RecordedHistory implements NewEventsReader {
   }
 }
 
-export function anEvent(sessionId: SessionId, aggregateVersion: number): StoredEvent {
+function anEvent(sessionId: SessionId, aggregateVersion: number): StoredEvent {
   return {
     eventId: uuidv7() as EventId,
     eventType: 'Genesis.Session.Submitted',
