@@ -10,14 +10,18 @@ export interface KeyServer {
   readonly requests: number;
   serve(keys: Readonly<Record<string, KeyObject>>): void;
   serveRaw(status: number, body: string): void;
+  /** Takes questions and answers none of them. */
+  hold(): void;
   close(): Promise<void>;
 }
 
 export async function createKeyServer(): Promise<KeyServer> {
   let answer = { status: 200, body: '{"keys":[]}' };
   let requests = 0;
+  let held = false;
   const server = createServer((_request, response) => {
     requests += 1;
+    if (held) return;
     response.writeHead(answer.status, { 'content-type': 'application/json', location: '/elsewhere' }).end(answer.body);
   });
   server.listen(0, '127.0.0.1');
@@ -34,6 +38,9 @@ export async function createKeyServer(): Promise<KeyServer> {
     },
     serveRaw(status, body) {
       answer = { status, body };
+    },
+    hold() {
+      held = true;
     },
     async close() {
       if (!server.listening) return;

@@ -113,21 +113,6 @@ describe('keys at a JWKS URL', () => {
     expect(server.requests).toBe(2);
   });
 
-  it('are refreshed in the background, so that one taken back does not live on', async () => {
-    vi.useFakeTimers({ toFake: ['Date'] });
-    const server = await keyServer();
-    const verifier = withKeysAt(server.url);
-    const header = async (sub: string) =>
-      `Bearer ${await signed({ alg: 'RS256', kid: 'rsa' }, rsa.privateKey, claims({ sub, exp: now() + 7_200 }))}`;
-    await verifier.verify(await header('a'));
-    server.serve({ new: rotated.publicKey });
-    vi.setSystemTime(Date.now() + 601_000);
-    expect(await reasonFor(verifier, await header('b'))).toBe('accepted');
-    await vi.waitFor(async () =>
-      expect(await reasonFor(verifier, await header(`c${Math.random()}`))).toBe('signature'),
-    );
-  });
-
   it('that are away are UNAVAILABLE, not the user’s fault', async () => {
     const server = await keyServer();
     await server.close();
@@ -151,7 +136,7 @@ describe('keys at a JWKS URL', () => {
     const header = `Bearer ${await signed({ alg: 'RS256', kid: 'rsa' }, rsa.privateKey)}`;
     expect(await reasonFor(verifier, header)).toBe('UNAVAILABLE');
     expect(await reasonFor(verifier, header)).toBe('UNAVAILABLE');
-    if (status !== 200) expect(server.requests).toBe(1);
+    expect(server.requests).toBe(1);
     server.serve({ rsa: rsa.publicKey });
     vi.setSystemTime(Date.now() + 1_000);
     expect(await reasonFor(verifier, header)).toBe('accepted');
