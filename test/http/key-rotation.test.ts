@@ -93,6 +93,19 @@ describe('a key that was taken back', () => {
     pass(31);
     expect(await judge('old')).toBe('signature');
   });
+
+  it('keeps one caller waiting, not all, while the server of the keys takes questions and never answers', async () => {
+    await judge('old');
+    keys.hold();
+    pass(541);
+    expect(await judge('old')).toBe('accepted');
+    pass(2);
+    const late = await token('old');
+    const began = performance.now();
+    expect(await reasonFor(verifier, late)).toBe('accepted');
+    // Who waits, waits three seconds.
+    expect(performance.now() - began).toBeLessThan(2_500);
+  });
 });
 
 describe('keys that cannot be had', () => {
