@@ -8,7 +8,7 @@ export PATH="$PWD/node_modules/.bin:$PATH" NO_COLOR=1
 
 VERSION=4.32.5
 TIME_LIMIT=300
-tool=.genesis/schemathesis-$VERSION
+tool=$PWD/.genesis/schemathesis-$VERSION
 work=$(mktemp -d)
 genesis=
 
@@ -46,14 +46,16 @@ token=$(node --input-type=module -e "
     secret: process.env.JWT_SECRET, user: 'schemathesis', roles: ['author', 'agent'], expiresIn: 3600,
   }));")
 
-# attack CONFIG OPTION...
-attack() {
-  local config=$1
+# attack CONFIG OPTION... It keeps notes of earlier runs where it runs: there shall be none.
+attack() (
+  config=$PWD/checks/$1
+  export SCHEMATHESIS_HOOKS="$PWD/checks/schemathesis_hooks.py"
   shift
-  SCHEMATHESIS_HOOKS=checks/schemathesis_hooks.py timeout "$TIME_LIMIT" "$tool/bin/schemathesis" \
-    --config-file "checks/$config" run "$url/openapi.json" -u "$url" --phases examples,coverage,fuzzing,stateful \
+  cd "$work"
+  timeout "$TIME_LIMIT" "$tool/bin/schemathesis" --config-file "$config" run "$url/openapi.json" \
+    -u "$url" --phases examples,coverage,fuzzing,stateful \
     --seed "${SEED:-1}" --max-examples "${MAX_EXAMPLES:-50}" --continue-on-failure --warnings off "$@" </dev/null
-}
+)
 
 failed=0
 printf '\n== with a token: everything is as the document says\n'
