@@ -760,6 +760,14 @@ export interface RateLimitedProblem {
   message: string;
   /** @pattern ^[0-9a-f]{32}$ */
   trace_id: string;
+  /**
+     * Seconds until there is room
+     * @minimum 1
+     */
+  retry_after: number;
+  requests_per_second: number;
+  /** Most requests at once after a rest */
+  burst: number;
 }
 
 /**

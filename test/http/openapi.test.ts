@@ -3,11 +3,22 @@ import { validate } from '@readme/openapi-parser';
 import { Compile } from 'typebox/compile';
 import { describe, expect, it } from 'vitest';
 import { committedOpenApi, openApiText } from '../../checks/openapi.ts';
-import { ERRORS, type ErrorCode } from '../../src/errors.ts';
+import type { CommandRefusal } from '../../src/commands/ports.ts';
+import { ERRORS, GenesisError, type ErrorCode } from '../../src/errors.ts';
 import { createApp } from '../../src/http/app.ts';
 import { COMMAND_BODIES, CreateSession } from '../../src/http/command-schemas.ts';
 import { COMMAND_EXAMPLES, CREATION_EXAMPLE } from '../../src/http/openapi/writes.ts';
-import { call, COMMANDS, createApi, post, SESSION_ID, SESSIONS } from './api-harness.ts';
+import {
+  call,
+  COMMANDS,
+  createApi,
+  FEEDBACK,
+  post,
+  REQUEST_ID,
+  SESSION_ID,
+  SESSIONS,
+  type Api,
+} from './api-harness.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -203,6 +214,51 @@ function schemaOf(response: Response | undefined, contentType: string, body: obj
   if (schema === undefined) throw new Error(`'${name}' is not among ${known.join(', ')}`);
   return schema;
 }
+
+describe('the details of errors', () => {
+  const limited = createApi({ config: { host: '127.0.0.1', port: 0, requestTimeout: 1_000, rateLimitPerUser: 1 } });
+  const refusing = (refusal: CommandRefusal) =>
+    createApi({ commands: { execute: async () => ({ kind: 'refused', refusal }) } });
+  const throwing = (code: ErrorCode, details = {}) =>
+    createApi({ commands: { execute: () => Promise.reject(new GenesisError(code, 'Why', details)) } });
+  const send = (api: Api) => post(api, COMMANDS, FEEDBACK);
+
+  it.each<[ErrorCode, () => ReturnType<typeof post>]>([
+    ['UNSUPPORTED_COMMAND_TYPE', () => post(createApi(), COMMANDS, { ...FEEDBACK, command_type: 'Sing' })],
+    ['UNAUTHENTICATED', () => call(createApi(), 'GET', SESSIONS, undefined, { headers: { authorization: 'x' } })],
+    ['FORBIDDEN', () => call(createApi(), 'POST', SESSIONS, {}, { roles: ['operator'] })],
+    ['SESSION_NOT_FOUND', () => call(createApi(), 'GET', `${SESSIONS}/${SESSION_ID}`, undefined, { as: 'bob' })],
+    ['DUPLICATE_COMMAND', () => send(refusing({ code: 'DUPLICATE_COMMAND', duplicateCommandId: REQUEST_ID }))],
+    ['STAGE_MISMATCH', () => send(refusing({ code: 'STAGE_MISMATCH', currentStage: 'WORLDVIEW' }))],
+    ['SESSION_CLOSED', () => send(refusing({ code: 'SESSION_CLOSED', status: 'ABANDONED' }))],
+    ['NOTHING_TO_ANSWER', () => send(refusing({ code: 'NOTHING_TO_ANSWER', outstandingRequestId: null }))],
+    ['VERSION_MISMATCH', () => send(refusing({ code: 'VERSION_MISMATCH', actualVersion: 3 }))],
+    ['INVALID_PAYLOAD', () => post(createApi(), COMMANDS, { ...FEEDBACK, payload: {} })],
+    ['IDEMPOTENCY_KEY_REUSED', () => send(refusing({ code: 'IDEMPOTENCY_KEY_REUSED' }))],
+    [
+      'RATE_LIMITED',
+      () =>
+        send(limited)
+          .then(() => send(limited))
+          .then(() => send(limited)),
+    ],
+    ['OVERLOADED', () => send(throwing('OVERLOADED'))],
+    ['UNAVAILABLE', () => send(throwing('UNAVAILABLE'))],
+    ['OUTCOME_UNKNOWN', () => send(throwing('OUTCOME_UNKNOWN', { command_id: REQUEST_ID, session_id: SESSION_ID }))],
+    ['INTERNAL_ERROR', () => send(throwing('INTERNAL_ERROR'))],
+  ])('%s: all that it carries is described, and comes', async (code, ask) => {
+    const answer = await ask();
+    expect(answer.json()).toMatchObject({ error_code: code, status: ERRORS[code].status });
+    expect([...Compile(schemas[nameOf(code)] as object).Errors(answer.json())]).toEqual([]);
+    const { properties = {}, required } = schemas[nameOf(code)] ?? { required: [] };
+    const members = Object.keys(answer.json<object>());
+    expect(members.filter((member) => !Object.hasOwn(properties, member))).toEqual([]);
+    expect(required.filter((member) => !members.includes(member))).toEqual([]);
+    const { response } = problems.find((problem) => problem.code === code) ?? {};
+    for (const header of Object.keys(response?.headers ?? {}))
+      expect(answer.headers).toHaveProperty(header.toLowerCase());
+  });
+});
 
 describe('who may read it', () => {
   it('anybody, without a token', async () => {

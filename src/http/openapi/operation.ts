@@ -91,6 +91,8 @@ export const RESPONSE_HEADERS = {
     description: '`true`: this is the first answer again; nothing was carried out now',
     schema: { type: 'string', const: 'true' },
   },
+  RateLimit: { description: 'What is left, by draft-ietf-httpapi-ratelimit-headers-10', schema: { type: 'string' } },
+  'RateLimit-Policy': { description: 'What there is, by the same draft', schema: { type: 'string' } },
   'WWW-Authenticate': {
     description: 'RFC 6750: why the token was refused',
     required: true,

@@ -36,16 +36,21 @@ const DETAILS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, Json>>
   NOTHING_TO_ANSWER: { outstanding_request: { anyOf: [plain(Id), { type: 'null' }] } },
   VERSION_MISMATCH: { actual_version: plain(Version) },
   INVALID_PAYLOAD: { errors: FieldErrors },
+  RATE_LIMITED: {
+    retry_after: { type: 'integer', minimum: 1, description: 'Seconds until there is room' },
+    requests_per_second: { type: 'number' },
+    burst: { type: 'number', description: 'Most requests at once after a rest' },
+  },
   UNAVAILABLE: { 'checks?': Checks },
   OUTCOME_UNKNOWN: { command_id: plain(Id), session_id: plain(Id) },
 };
 
-const HEADERS: Readonly<Partial<Record<ErrorCode, keyof typeof RESPONSE_HEADERS>>> = {
-  UNAUTHENTICATED: 'WWW-Authenticate',
-  RATE_LIMITED: 'Retry-After',
-  OVERLOADED: 'Retry-After',
-  UNAVAILABLE: 'Retry-After',
-  OUTCOME_UNKNOWN: 'Location',
+const HEADERS: Readonly<Partial<Record<ErrorCode, readonly (keyof typeof RESPONSE_HEADERS)[]>>> = {
+  UNAUTHENTICATED: ['WWW-Authenticate'],
+  RATE_LIMITED: ['Retry-After', 'RateLimit', 'RateLimit-Policy'],
+  OVERLOADED: ['Retry-After'],
+  UNAVAILABLE: ['Retry-After'],
+  OUTCOME_UNKNOWN: ['Location'],
 };
 
 /** A schema without what TypeBox hangs on it. */
