@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { nothingHere, watchRoutes, type NoRoute } from './allowed-methods.ts';
+import { createAnswerTracker, type AnswerTracker } from './answer-tracker.ts';
 import { answerClientError } from './client-errors.ts';
 import { asGenesisError } from './error-translation.ts';
 import { registerEventRoutes } from './event-routes.ts';
@@ -14,7 +15,7 @@ import { problemOf } from './problem.ts';
 import { registerQueryRoutes } from './query-routes.ts';
 import { createRateLimit, rateLimited } from './rate-limit.ts';
 import { contextOf, principalOf } from './request-context.ts';
-import { isRepeated } from './request-headers.ts';
+import { isHost, isRepeated } from './request-headers.ts';
 import { logFailure, logRequest } from './request-log.ts';
 import { registerSessionRoutes } from './session-routes.ts';
 import { unauthenticated, type TokenVerifier } from './tokens.ts';
@@ -36,14 +37,13 @@ export interface HttpApp {
 /** Assembles the API: what every request goes through, then the routes of each kind. */
 export function createApp(dependencies: HttpDependencies): HttpApp {
   const limits = { ...DEFAULT_LIMITS, ...dependencies.limits };
-  const open = new Set<ServerResponse>();
-  const app = createFastify(dependencies, limits, open);
+  const answers = createAnswerTracker();
+  const app = createFastify(dependencies, limits, answers);
   // One more is closed at once, without an answer.
   app.server.maxConnections = limits.connections;
-  app.server.on('request', (_request, response) => {
-    open.add(response);
-    response.once('close', () => open.delete(response));
-  });
+  app.server.on('request', (_request, response) => answers.begin(response));
+  // Node would answer 417 without a body; nobody has to (RFC 9110, 10.1.1).
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
 
   // Declared up front so that all requests keep one shape.
   app.decorateRequest('genesis', undefined);
@@ -69,14 +69,10 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
     registerQueryRoutes(authenticated, dependencies);
     registerEventRoutes(authenticated, dependencies);
   });
-  return { fastify: app, open };
+  return { fastify: app, open: answers.open };
 }
 
-function createFastify(
-  dependencies: HttpDependencies,
-  limits: HttpLimits,
-  open: ReadonlySet<ServerResponse>,
-): FastifyInstance {
+function createFastify(dependencies: HttpDependencies, limits: HttpLimits, answers: AnswerTracker): FastifyInstance {
   return fastify({
     // Its own lines would repeat ours, and its request serializer writes URLs with their queries.
     logger: false,
@@ -96,15 +92,18 @@ function createFastify(
     frameworkErrors: (error, request, reply) => {
       sendProblem(dependencies, error, request, reply);
     },
-    clientErrorHandler: (error, socket) => answerClientError(error, socket, open),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, answers.pendingOn(socket)),
   });
 }
 
 /** What can be refused before a byte of the body is read. */
 function refusalBeforeRouting(request: FastifyRequest, noRoute: NoRoute): GenesisError | undefined {
+  const { headers, raw } = request;
   // RFC 9112, 3.2.
-  if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
-    return malformed('The Host header is missing');
+  if (
+    headers.host === undefined ? raw.httpVersion === '1.1' : !isHost(headers.host) || isRepeated(raw.rawHeaders, 'host')
+  )
+    return malformed('There must be one Host header, with a host and no more than a port');
   return request.is404 ? noRoute(request.method, request.url) : undefined;
 }
 

@@ -11,10 +11,14 @@ import { newTraceId } from './request-context.ts';
  * Silently cuts the connection when a request on it is being worked on: a 400 written now would be read as the answer to that
  * one, and a command that may be committed must never be told refused.
  *
- * @param open Every answer that has begun and not ended.
+ * @param answers What AnswerTracker says of the connection.
  */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, open: Iterable<ServerResponse>): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || mustNotAnswer(socket, open)) {
+export function answerClientError(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  answers: readonly ServerResponse[],
+): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || mustNotAnswer(answers)) {
     socket.destroy();
     return;
   }
@@ -26,9 +30,11 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket, 
   socket.end(head + problem.body, () => socket.destroy());
 }
 
-/** One request whose body is still on its way has not reached its route yet: only that one may be answered in its place. */
-function mustNotAnswer(socket: Socket, open: Iterable<ServerResponse>): boolean {
-  const answers = [...open].filter((answer) => answer.req.socket === socket);
+/**
+ * One request whose body is still on its way has not reached its route yet: only that one may be answered in its place. If it
+ * was refused before its body came, it has its answer; a second one would be read as that of the next request.
+ */
+function mustNotAnswer(answers: readonly ServerResponse[]): boolean {
   return answers.length > 1 || answers.some((answer) => answer.headersSent || answer.req.complete);
 }
 

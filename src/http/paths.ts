@@ -29,8 +29,9 @@ export function commandIdOf(params: { readonly command_id: string }): CommandId 
   return params.command_id.toLowerCase() as CommandId;
 }
 
-/** The path of a URL without its query, which could carry what must not be repeated. */
-export function pathOf(url: string): string {
+/** The path of a request's target without its query, which could carry what must not be repeated, nor a host (RFC 9112, 3.2.2). */
+export function pathOf(target: string): string {
+  const url = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?]*/i, '');
   const query = url.indexOf('?');
   return query === -1 ? url : url.slice(0, query);
 }

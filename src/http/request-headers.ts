@@ -58,6 +58,13 @@ export function alreadyHas(headers: IncomingHttpHeaders, etag: string): boolean 
   });
 }
 
+/** RFC 9110, 7.2: a host as a URI has it (RFC 3986, 3.2.2), which may be empty, and perhaps a port. */
+const HOST = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::[0-9]*)?$/i;
+
+export function isHost(header: string): boolean {
+  return HOST.test(header);
+}
+
 /** Whether a header occurs more than once. Node silently keeps the first of some, the token's among them. */
 export function isRepeated(rawHeaders: readonly string[], name: string): boolean {
   let seen = false;

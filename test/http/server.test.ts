@@ -1,19 +1,13 @@
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { createServer, type AddressInfo } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { CommandOutcome } from '../../src/commands/ports.ts';
 import type { HttpDependencies, HttpLimits } from '../../src/http/ports.ts';
 import { createApp } from '../../src/http/app.ts';
 import { createHttpServer, type HttpServer } from '../../src/http/server.ts';
 import { acceptance, COMMANDS, createApi, FEEDBACK, HTTP, SESSIONS, tokenOf, type LogLine } from './api-harness.ts';
-
-const started: HttpServer[] = [];
-const sockets: Socket[] = [];
-afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy();
-  await Promise.all(started.splice(0).map((server) => server.stop()));
-});
+import { connectRaw as raw } from './raw-connection.ts';
 
 interface Running {
   readonly server: HttpServer;
@@ -25,25 +19,10 @@ interface Running {
 async function start(changes: Partial<HttpDependencies> = {}): Promise<Running> {
   const { dependencies, log } = createApi(changes);
   const server = createHttpServer(dependencies);
-  started.push(server);
+  onTestFinished(() => server.stop());
   await server.start();
   const url = server.address();
   return { server, url, port: Number(new URL(url).port), lines: log.lines };
-}
-
-/** A raw connection: what it sends is up to the test, what it received can be read at any time. */
-async function raw(port: number, text?: string) {
-  const socket = connect(port, '127.0.0.1');
-  sockets.push(socket);
-  let received = '';
-  socket.setEncoding('utf8').on('data', (chunk) => {
-    received += String(chunk);
-  });
-  socket.on('error', () => undefined);
-  const closed = new Promise<string>((resolve) => socket.once('close', () => resolve(received)));
-  await once(socket, 'connect');
-  if (text !== undefined) socket.write(text);
-  return { socket, closed, text: () => received };
 }
 
 const json = { 'content-type': 'application/json' };
@@ -251,7 +230,7 @@ describe('starting', () => {
     other.close();
     await once(other, 'close');
     await server.start();
-    started.push(server);
+    onTestFinished(() => server.stop());
     expect((await fetch(`${server.address()}/livez`)).status).toBe(200);
   });
 });
