@@ -45,7 +45,7 @@ def an_entity_tag_has_quotes(case):
     # To touch the headers of a case that leaves Authorization out would bring it back.
     if case.meta.phase.data.parameter in ("If-Match", "Authorization"):
         return
-    if headers.get("If-Match") in ("0", '"3"'):
+    if headers.get("If-Match") == "0":
         headers["If-Match"] = ETAGS.get(session_of(case), "*")
 
 

@@ -5,6 +5,8 @@
  * A novel is created session by session: an author sends commands, and each that is accepted becomes events that reach Kafka, none lost, in order.
  *
  * Errors are `application/problem+json` (RFC 9457): rely on `error_code`. The first fault is told, in this order: 401; 413, 415, 400; 403; 404; 422 for the schema; the Idempotency-Key; 412; 409.
+ *
+ * Text may hold any character but NUL; half of a surrogate pair is no character. Both are 400.
  * OpenAPI spec version: 1.0.0
  */
 import { call } from './call.ts';
@@ -916,7 +918,7 @@ export type SendCommandHeaders = {
  */
 'Idempotency-Key'?: string;
 /**
- * The ETag that you have seen: carried out only if it still is the version of the session. `*`: any.
+ * The ETag that you have seen, e.g. `"3"`: carried out only if it still is the version of the session. `*`: any.
  * @pattern ^(\*|"(0|[1-9][0-9]{0,14})")$
  */
 'If-Match'?: string;

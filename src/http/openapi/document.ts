@@ -11,7 +11,9 @@ export const OPENAPI = '/openapi.json';
 
 const DESCRIPTION = `A novel is created session by session: an author sends commands, and each that is accepted becomes events that reach Kafka, none lost, in order.
 
-Errors are \`application/problem+json\` (RFC 9457): rely on \`error_code\`. The first fault is told, in this order: 401; 413, 415, 400; 403; 404; 422 for the schema; the Idempotency-Key; 412; 409.`;
+Errors are \`application/problem+json\` (RFC 9457): rely on \`error_code\`. The first fault is told, in this order: 401; 413, 415, 400; 403; 404; 422 for the schema; the Idempotency-Key; 412; 409.
+
+Text may hold any character but NUL; half of a surrogate pair is no character. Both are 400.`;
 
 const TAGS = [
   { name: 'sessions', description: 'Creating them, and their state' },

@@ -46,18 +46,17 @@ export function linkTo(operationId: string, parameters: Readonly<Record<string, 
   return { operationId, parameters };
 }
 
-/** Headers that requests may carry. */
+/** Headers that requests may carry. No examples: the reader would fill them in, and so ask for 412 and 422. */
 export const REQUEST_HEADERS = {
   'Idempotency-Key': {
     description:
       'Yours, e.g. a UUID. Send the request again with the same key after a time-out or a 5xx: it is carried out once, and every retry gets the first answer.',
     schema: { type: 'string', pattern: '^[!-~]{1,255}$' },
-    example: '5a0f1c1e-7d0e-4a52-9d5e-2f1f6b0f4c11',
   },
   'If-Match': {
-    description: 'The ETag that you have seen: carried out only if it still is the version of the session. `*`: any.',
+    description:
+      'The ETag that you have seen, e.g. `"3"`: carried out only if it still is the version of the session. `*`: any.',
     schema: { type: 'string', pattern: '^(\\*|"(0|[1-9][0-9]{0,14})")$' },
-    example: '"3"',
   },
   'If-None-Match': {
     description: 'The ETag that you have: answered by 304 if it still is the version of the session.',

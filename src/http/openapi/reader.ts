@@ -26,6 +26,8 @@ export function registerReader(app: FastifyInstance): void {
     uiConfig: {
       // Its default asks a server of its makers what it thinks of the document.
       validatorUrl: null,
+      // Without the bar on top, which is for choosing among documents.
+      layout: 'BaseLayout',
       docExpansion: 'list',
       deepLinking: true,
       tryItOutEnabled: true,
