@@ -45,8 +45,9 @@ export async function startApi({
 }: ApiParts): Promise<string> {
   const pool = createPool(infrastructure.database, 'genesis-api', logger);
   await lifecycle.start(closing('pool', () => pool.end()));
-  const { shards } = await untilAvailable('the database', () => readSettings(pool), logger, signal);
   const { requestTimeout } = config.http;
+  const read = createRead(pool, requestTimeout * READ_SHARE);
+  const { shards } = await untilAvailable('the database', () => readSettings(read), logger, signal);
   const settings = {
     ...config.commands,
     destination: { topic: config.topic, shards },
@@ -54,21 +55,21 @@ export async function startApi({
     queueTimeout: requestTimeout * QUEUE_SHARE,
     transactionTimeout: requestTimeout * TRANSACTION_SHARE,
   };
-  const { queries, feed } = createReading(createRead(pool, requestTimeout * READ_SHARE), logger);
+  const { queries, feed } = createReading(read, logger);
   await lifecycle.start(feed);
-  const onCommit = wakeRelay(wakeup, relay, createCommitNotifier(pool, logger));
+  const onCommit = wakeRelay(wakeup, relay, createCommitNotifier(read, logger));
   const groupCommit = new GroupCommit(createCommandStore(pool), settings, logger, onCommit);
   await lifecycle.start(groupCommit);
   const commands = withHints(groupCommit, feed);
-  await lifecycle.start(new Deadlines(createOverdueRequests(pool), commands, settings, logger));
+  await lifecycle.start(new Deadlines(createOverdueRequests(read), commands, settings, logger));
   const server = createHttpServer({
     config: config.http,
     tokens: createTokenVerifier({ ...config.tokenRules, keys: tokenKeys }),
     commands,
-    sessions: { read: (sessionId) => readSession(pool, sessionId) },
+    sessions: { read: (sessionId) => readSession(read, sessionId) },
     queries,
     feed,
-    readiness: () => readiness(() => ping(pool), relay),
+    readiness: () => readiness(() => ping(read), relay),
     logger,
     newId: uuidv7,
   });

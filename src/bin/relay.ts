@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KafkaPublisher } from '../kafka/publisher.ts';
 import { ensureTopic, TopicError, type TopicState } from '../kafka/topic.ts';
 import { createPool } from '../postgres/pool.ts';
+import { createRead } from '../postgres/read.ts';
 import { createRelayLease } from '../postgres/relay-lease.ts';
 import { readSettings, type DatabaseSettings } from '../postgres/settings.ts';
 import { DatabaseWakeup } from '../postgres/wakeup.ts';
@@ -12,6 +13,8 @@ import type { Service } from '../service.ts';
 import type { Parts } from './parts.ts';
 import { untilAvailable } from './until-available.ts';
 
+/** Milliseconds that the database may take to tell its settings. */
+const SETTINGS_LIMIT = 3_000;
 /** Milliseconds between looks for a broker that is away at the start. */
 const TOPIC_RETRY = 2_000;
 /** Records of one partition in one send take at most this share of max.message.bytes: the rest is for what Kafka adds. */
@@ -52,7 +55,7 @@ function either(one: Wakeup, other: Wakeup): Wakeup {
 async function readShards({ infrastructure, logger, signal }: Parts): Promise<DatabaseSettings> {
   const pool = createPool({ ...infrastructure.database, poolSize: 1 }, 'genesis-relay-start', logger);
   try {
-    return await untilAvailable('the database', () => readSettings(pool), logger, signal);
+    return await untilAvailable('the database', () => readSettings(createRead(pool, SETTINGS_LIMIT)), logger, signal);
   } finally {
     await pool.end();
   }

@@ -5,6 +5,7 @@ import type { SessionId } from '../genesis/ids.ts';
 import { encodeEnvelope, recordHeaders } from '../outbox/envelope.ts';
 import { shardOf } from '../outbox/shard.ts';
 import { createAuditStore } from '../postgres/audit-store.ts';
+import { createRead } from '../postgres/read.ts';
 import { readSettings } from '../postgres/settings.ts';
 import { count, duration, Progress } from './progress.ts';
 import { parseSessionId } from './session-option.ts';
@@ -36,7 +37,7 @@ export function verifyCommand(env: Readonly<Record<string, string | undefined>>)
     .action(async (options: VerifyCommandOptions) => {
       const { findings } = await withDatabase(env, 'genesis-verify', async (pool) => {
         const store = createAuditStore(pool);
-        const { shards } = await readSettings(pool);
+        const { shards } = await readSettings(createRead(pool, 10_000));
         const wire = { value: encodeEnvelope, headers: recordHeaders, shard: (id: SessionId) => shardOf(id, shards) };
         return run(options, { store, wire });
       });

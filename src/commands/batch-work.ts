@@ -48,6 +48,7 @@ export class BatchWork implements WriteSet {
   readonly #baseVersions = new Map<SessionId, number>();
   readonly #waiting: Set<SessionId>;
   readonly #tooNew: ReadonlySet<SessionId>;
+  readonly #busyKeys: ReadonlySet<string>;
   readonly #unfinished = new Map<string, CommandId>();
   readonly #bound = new Map<string, Pick<BoundKey, 'fingerprint' | 'answer'>>();
   /** Requests that this batch opened, and (session, type) pairs whose request it ended: those rows are not touched again. */
@@ -61,6 +62,7 @@ export class BatchWork implements WriteSet {
     this.#now = locked.now;
     this.#waiting = new Set(locked.busy);
     this.#tooNew = new Set(locked.tooNew);
+    this.#busyKeys = new Set(locked.busyKeys?.map(({ userId, key }) => createScope(userId, key)));
     for (const session of locked.sessions) {
       this.#sessions.set(session.sessionId, session);
       this.#baseVersions.set(session.sessionId, session.version);
@@ -90,16 +92,17 @@ export class BatchWork implements WriteSet {
   }
 
   judge(request: CommandRequest): BatchOutcome {
-    return request.command.type === 'CreateSession'
-      ? (this.#replay(request) ?? this.#accept(request, decideCreation(request.command.payload), null))
-      : this.#judgeForSession(request);
+    const { command } = request;
+    if (command.type !== 'CreateSession') return this.#judgeForSession(request);
+    if (this.#busyKeys.has(this.#keyScope(request) ?? '')) return { kind: 'deferred' };
+    return this.#replay(request) ?? this.#accept(request, decideCreation(command.payload), null);
   }
 
   /** The order of the checks is the API's: 404, idempotency, 412, 409 duplicate, 409 state. */
   #judgeForSession(request: CommandRequest): BatchOutcome {
     const { command, sessionId, actor } = request;
     if (command.type === 'CreateSession') throw new Error('a CreateSession is for no session');
-    // A session with a deferred command keeps its later ones waiting too: they are judged in the order they came.
+    // A session with a deferred command keeps its later ones of this batch waiting too: none overtakes it here.
     if (this.#waiting.has(sessionId)) return { kind: 'deferred' };
     const session = this.#sessions.get(sessionId);
     if (session === undefined || !mayTouch(actor, session)) return refuse({ code: 'SESSION_NOT_FOUND' });
@@ -218,7 +221,11 @@ function compare(a: string, b: string): number {
 
 /** The scope of a key as one string. JSON keeps the parts apart whatever they contain. */
 function scopeOf(createdSession: boolean, sessionId: SessionId, userId: UserId, key: string): string {
-  return JSON.stringify([createdSession ? null : sessionId, userId, key]);
+  return createdSession ? createScope(userId, key) : JSON.stringify([sessionId, userId, key]);
+}
+
+function createScope(userId: UserId, key: string): string {
+  return JSON.stringify([null, userId, key]);
 }
 
 function twinScope(sessionId: SessionId, type: string): string {

@@ -131,6 +131,8 @@ export interface LockedSessions {
    * Absent: none.
    */
   readonly tooNew?: readonly SessionId[];
+  /** Of the keys asked for those that somebody else is using just now. Absent: none. */
+  readonly busyKeys?: readonly CreateKey[];
   /** The database's clock, in milliseconds since the epoch. */
   readonly now: number;
 }
@@ -150,7 +152,7 @@ export interface InboxState {
 
 /** The steps of one transaction, in this order. Locks come first; what they protect is read by a later statement. */
 export interface CommandTransaction {
-  /** Takes the advisory locks of `createKeys`, then the sessions' row locks, each in sorted order; waits for no session. */
+  /** Takes the locks of `createKeys`, then the sessions' row locks in id order; waits for nobody. */
   lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions>;
   readInbox(query: InboxQuery): Promise<InboxState>;
   /** At most once per transaction. */

@@ -15,7 +15,7 @@ import { EVENT_SCHEMA_LEVEL } from '../genesis/event-schemas.ts';
 import type { CommandId, SessionId, UserId } from '../genesis/ids.ts';
 import { toSession, type SessionRow } from './session-row.ts';
 import { sql } from './sql.ts';
-import { runTransaction } from './transaction.ts';
+import { runTransaction, type Written } from './transaction.ts';
 import { writeParameters } from './write-parameters.ts';
 
 const STATEMENTS = {
@@ -23,6 +23,7 @@ const STATEMENTS = {
   lockSessions: sql('commands/lock-sessions'),
   existingSessions: sql('commands/existing-sessions'),
   clock: sql('commands/clock'),
+  findCommand: sql('commands/find-command'),
   readInbox: sql('commands/read-inbox'),
   write: sql('commands/write'),
 };
@@ -35,7 +36,7 @@ export function createCommandStore(pool: Pool): CommandStore {
         pool,
         async (client) => {
           const transaction = new PostgresCommandTransaction(client);
-          return { result: await work(transaction), xid: transaction.xid };
+          return { result: await work(transaction), written: transaction.written };
         },
         timeLimit,
       ),
@@ -52,14 +53,14 @@ interface LockedRow extends SessionRow, Clock {
 
 class PostgresCommandTransaction implements CommandTransaction {
   readonly #client: PoolClient;
-  xid: string | null = null;
+  written: Written | null = null;
 
   constructor(client: PoolClient) {
     this.#client = client;
   }
 
   async lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions> {
-    if (createKeys.length > 0) await this.#run('lockCreateKeys', [advisoryLocks(createKeys)]);
+    const busyKeys = createKeys.length === 0 ? [] : await this.#lockKeys(createKeys);
     const rows = sessionIds.length === 0 ? [] : await this.#run<LockedRow>('lockSessions', [sessionIds]);
     const locked = new Set(rows.map((row) => row.session_id));
     const missing = sessionIds.filter((id) => !locked.has(id));
@@ -70,8 +71,17 @@ class PostgresCommandTransaction implements CommandTransaction {
       sessions: rows.map(toSession),
       busy: busy.map((row) => row.session_id),
       tooNew: tooNew.map((row) => row.session_id),
+      busyKeys,
       now: now.getTime(),
     };
+  }
+
+  /** Takes the locks that are free; gives the keys whose lock somebody else holds. */
+  async #lockKeys(keys: readonly CreateKey[]): Promise<readonly CreateKey[]> {
+    const hashes = [...new Set(keys.map(advisoryLock))];
+    const rows = await this.#run<{ hash: string }>('lockCreateKeys', [hashes]);
+    const ours = new Set(rows.map((row) => BigInt(row.hash)));
+    return keys.filter((key) => !ours.has(advisoryLock(key)));
   }
 
   async #clock(): Promise<Date> {
@@ -100,7 +110,10 @@ class PostgresCommandTransaction implements CommandTransaction {
     if (written?.finished !== rows.finished.length || written.sessions !== rows.sessions.length) {
       throw new Error('a row that the batch has locked was not as it was read; nothing is written');
     }
-    this.xid = written.xid;
+    this.written = {
+      xid: written.xid,
+      witness: { text: STATEMENTS.findCommand, values: [rows.inbox[0]?.request.commandId] },
+    };
   }
 
   async #run<Row extends object>(
@@ -113,15 +126,12 @@ class PostgresCommandTransaction implements CommandTransaction {
   }
 }
 
-/** 64 bits of the scope of each key, sorted: the order in which every batch takes these locks. */
-function advisoryLocks(keys: readonly CreateKey[]): readonly bigint[] {
-  const hashes = keys.map(({ userId, key }) =>
-    createHash('sha256')
-      .update(JSON.stringify([userId, key]))
-      .digest()
-      .readBigInt64BE(),
-  );
-  return [...new Set(hashes)].toSorted((a, b) => (a < b ? -1 : 1));
+/** 64 bits of the scope of a key. */
+function advisoryLock({ userId, key }: CreateKey): bigint {
+  return createHash('sha256')
+    .update(JSON.stringify([userId, key]))
+    .digest()
+    .readBigInt64BE();
 }
 
 interface InboxRow {

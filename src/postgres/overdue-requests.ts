@@ -1,10 +1,9 @@
-import type { Pool } from 'pg';
 import type { OverduePage, OverduePlace, OverdueRequests } from '../commands/ports.ts';
 import type { CommandId, SessionId } from '../genesis/ids.ts';
-import { translate } from './errors.ts';
+import type { Read } from './read.ts';
 import { sql } from './sql.ts';
 
-const FIND_OVERDUE = sql('commands/find-overdue');
+const FIND_OVERDUE = { name: 'find-overdue', text: sql('commands/find-overdue') };
 
 const BEFORE_ALL: OverduePlace = {
   deadline: '-infinity',
@@ -21,17 +20,12 @@ interface WaitingRow {
 }
 
 /** OverdueRequests on command_inbox. */
-export function createOverdueRequests(pool: Pool): OverdueRequests {
+export function createOverdueRequests(read: Read): OverdueRequests {
   return {
     async find(after, limit) {
       const { deadline, requestId } = after ?? BEFORE_ALL;
-      const values = [deadline, requestId, limit];
-      try {
-        const { rows } = await pool.query<WaitingRow>({ name: 'find-overdue', text: FIND_OVERDUE, values });
-        return toPage(rows, limit);
-      } catch (error) {
-        throw translate(error);
-      }
+      const rows = await read<WaitingRow>(FIND_OVERDUE, [deadline, requestId, limit]);
+      return toPage(rows, limit);
     },
   };
 }

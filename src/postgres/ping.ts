@@ -1,15 +1,12 @@
-import type { Pool } from 'pg';
-import { translate } from './errors.ts';
+import type { Read } from './read.ts';
+
+const PING = { name: 'ping', text: 'SELECT 1' };
 
 /**
  * Resolves if the database answers.
  *
  * @throws GenesisError UNAVAILABLE
  */
-export async function ping(pool: Pool): Promise<void> {
-  try {
-    await pool.query('SELECT 1');
-  } catch (error) {
-    throw translate(error);
-  }
+export async function ping(read: Read): Promise<void> {
+  await read(PING, []);
 }

@@ -1,5 +1,5 @@
-import type { Pool } from 'pg';
-import { errorCode, translate } from './errors.ts';
+import { errorCode } from './errors.ts';
+import type { Read } from './read.ts';
 
 /** What every replica must agree on: it stands in the database, not in anybody's environment. */
 export interface DatabaseSettings {
@@ -7,16 +7,17 @@ export interface DatabaseSettings {
   readonly shards: number;
 }
 
+const READ_SETTINGS = { name: 'read-settings', text: 'SELECT shards FROM genesis_settings' };
+
 const UNDEFINED_TABLE = '42P01';
 
 /**
  * @throws GenesisError UNAVAILABLE
  * @throws Error if the database was never migrated
  */
-export async function readSettings(pool: Pool): Promise<DatabaseSettings> {
+export async function readSettings(read: Read): Promise<DatabaseSettings> {
   try {
-    const { rows } = await pool.query<{ shards: number }>('SELECT shards FROM genesis_settings');
-    const [row] = rows;
+    const [row] = await read<DatabaseSettings>(READ_SETTINGS, []);
     if (row === undefined)
       throw new Error('genesis_settings has no row: restore the one that the first migration wrote');
     return row;
@@ -24,6 +25,6 @@ export async function readSettings(pool: Pool): Promise<DatabaseSettings> {
     if (errorCode(error) === UNDEFINED_TABLE) {
       throw new Error('the database has no Genesis tables: run `genesis migrate` first', { cause: error });
     }
-    throw translate(error);
+    throw error;
   }
 }

@@ -1,25 +1,37 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Pool, PoolClient } from 'pg';
+import pg, { type Pool, type PoolClient, type QueryConfig } from 'pg';
 import { GenesisError } from '../errors.ts';
 import { translate } from './errors.ts';
+import { withConnection } from './with-connection.ts';
 
 /** What a transaction's work tells about itself. */
 export interface TransactionWork<Result> {
   readonly result: Result;
-  /** The transaction's id if it wrote anything; null if it only read. */
-  readonly xid: string | null;
+  /** Null if it only read. */
+  readonly written: Written | null;
+}
+
+/** By what a transaction that wrote is found again. */
+export interface Written {
+  /** The transaction's id. */
+  readonly xid: string;
+  /** A query that gives a row if, and only if, the transaction was committed. */
+  readonly witness: QueryConfig;
 }
 
 /** Milliseconds between two looks at a transaction whose COMMIT was not answered. */
 const LOOKUP_INTERVAL = 25;
 /** Share of the time limit that is kept for finding out what became of an unanswered COMMIT. */
 const LOOKUP_SHARE = 0.3;
+/** Share of the time left that one look may take, and the least that it gets, in milliseconds. */
+const LOOK_SHARE = 0.4;
+const SHORTEST_LOOK = 50;
 
 /**
  * Runs `work` between BEGIN and COMMIT on one connection of the pool.
  *
- * If COMMIT's answer is lost, the transaction's id is looked up on a new connection until the time is over: the outcome is
- * learnt wherever it can be. If `work` takes too long the connection is cut, and the server rolls back.
+ * If COMMIT's answer is lost, the transaction is looked up on a new connection until the time is over: by its id, and by what it
+ * wrote. The outcome is learnt wherever it can be. If `work` takes too long the connection is cut, and the server rolls back.
  *
  * @param timeLimit Milliseconds for all of it.
  * @throws GenesisError UNAVAILABLE if it certainly wrote nothing, OUTCOME_UNKNOWN if that could not be learnt in time.
@@ -32,42 +44,16 @@ export async function runTransaction<Result>(
   timeLimit: number,
 ): Promise<Result> {
   const endsAt = performance.now() + timeLimit;
-  const { result, xid, committed } = await withConnection(pool, endsAt - timeLimit * LOOKUP_SHARE, async (client) => {
-    const done = await attempt(client, work);
-    return { ...done, committed: await commit(client) };
-  });
-  if (!committed && xid !== null) await learnOutcome(pool, xid, endsAt);
+  const { result, written, committed } = await withConnection(
+    pool,
+    endsAt - timeLimit * LOOKUP_SHARE,
+    async (client) => {
+      const done = await attempt(client, work);
+      return { ...done, committed: await commit(client) };
+    },
+  );
+  if (!committed && written !== null) await learnOutcome(pool, written, endsAt);
   return result;
-}
-
-/**
- * Lends a connection to `use` until `cutAt` (monotonic): then it is cut, and whatever is under way on it rejects at once.
- * A connection whose use failed in any other way than by an answer of the server is not used again.
- */
-async function withConnection<T>(pool: Pool, cutAt: number, use: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw translate(error);
-  });
-  let released = false;
-  const release = (broken: boolean) => {
-    if (!released) client.release(broken);
-    released = true;
-  };
-  const guard = setTimeout(() => release(true), Math.max(1, cutAt - performance.now()));
-  // A connection that breaks between two statements says so here; without a listener it would end the process.
-  const ignore = () => undefined;
-  client.on('error', ignore);
-  try {
-    const value = await use(client);
-    release(false);
-    return value;
-  } catch (error) {
-    release(true);
-    throw error;
-  } finally {
-    clearTimeout(guard);
-    client.off('error', ignore);
-  }
 }
 
 async function attempt<Result>(
@@ -92,14 +78,14 @@ async function commit(client: PoolClient): Promise<boolean> {
   }
 }
 
-async function learnOutcome(pool: Pool, xid: string, endsAt: number): Promise<void> {
+async function learnOutcome(pool: Pool, written: Written, endsAt: number): Promise<void> {
   while (performance.now() < endsAt) {
-    const status = await transactionStatus(pool, xid, endsAt);
-    if (status === 'committed') return;
-    if (status === 'aborted') {
+    const outcome = await lookUp(pool, written, endsAt).catch(() => 'unknown' as const);
+    if (outcome === 'committed') return;
+    if (outcome === 'lost') {
       throw new GenesisError(
         'UNAVAILABLE',
-        'The database rolled the transaction back. Nothing was written; try again.',
+        'The database did not keep the transaction. Nothing was written; try again.',
       );
     }
     await delay(LOOKUP_INTERVAL);
@@ -110,12 +96,29 @@ async function learnOutcome(pool: Pool, xid: string, endsAt: number): Promise<vo
   );
 }
 
-/** `committed`, `aborted`, `in progress`, or null if the database cannot tell now. */
-function transactionStatus(pool: Pool, xid: string, endsAt: number): Promise<string | null> {
-  const lookup = withConnection(pool, endsAt, async (client) => {
+/**
+ * Asks on a connection of its own: those of the pool may be as dead as the one that lost the answer. Each look has only a part
+ * of the time that is left, so that one dead link does not use it up.
+ */
+async function lookUp(
+  pool: Pool,
+  { xid, witness }: Written,
+  endsAt: number,
+): Promise<'committed' | 'lost' | 'unknown'> {
+  const limit = Math.max(SHORTEST_LOOK, (endsAt - performance.now()) * LOOK_SHARE);
+  const client = new pg.Client({ ...pool.options, connectionTimeoutMillis: limit });
+  client.on('error', () => undefined);
+  const guard = setTimeout(() => void client.end(), limit);
+  try {
+    await client.connect();
     const { rows } = await client.query<{ status: string | null }>('SELECT pg_xact_status($1::xid8) AS status', [xid]);
-    return rows[0]?.status ?? null;
-  });
-  const tooLate = delay(Math.max(1, endsAt - performance.now()), null);
-  return Promise.race([lookup.catch(() => null), tooLate]);
+    const status = rows[0]?.status;
+    if (status === 'aborted') return 'lost';
+    if (status !== 'committed') return 'unknown';
+    // After a crash the server hands out again what it had not yet flushed: the id may be a stranger's by now.
+    return (await client.query(witness)).rowCount === 0 ? 'lost' : 'committed';
+  } finally {
+    clearTimeout(guard);
+    void client.end();
+  }
 }

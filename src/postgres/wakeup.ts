@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { Wakeup } from '../relay/ports.ts';
 import type { Service } from '../service.ts';
+import type { Read } from './read.ts';
 import { openWatchedConnection } from './watched-connection.ts';
 
 const LISTEN = 'LISTEN genesis_outbox';
-const NOTIFY = 'NOTIFY genesis_outbox';
+const NOTIFY = { name: 'notify-outbox', text: "SELECT pg_notify('genesis_outbox', '')" };
 /** Between tries to listen again, in milliseconds: from half to all of it, so that many relays do not come at once. */
 const RETRY_DELAY = 2_000;
 /** Shortest time between two notifications of one process, in milliseconds: one wakes a relay for all commits so far. */
@@ -99,7 +99,7 @@ async function untilAborted(...signals: readonly AbortSignal[]): Promise<void> {
  * milliseconds, in a statement of its own: inside the write transaction it would serialise all commits. A notification that
  * cannot be sent is only logged, for the relay polls.
  */
-export function createCommitNotifier(pool: pg.Pool, logger: Logger): () => void {
+export function createCommitNotifier(read: Read, logger: Logger): () => void {
   let busy = false;
   let again = false;
   const notify = async () => {
@@ -107,7 +107,7 @@ export function createCommitNotifier(pool: pg.Pool, logger: Logger): () => void 
     do {
       again = false;
       try {
-        await pool.query(NOTIFY);
+        await read(NOTIFY, []);
       } catch (error) {
         logger.debug({ error: String(error) }, 'a wake-up could not be sent');
       }

@@ -4,22 +4,41 @@ import type { SessionId } from '../genesis/ids.ts';
 import { timestamp } from '../outbox/envelope.ts';
 
 /**
- * The parameters of commands/write.sql: the time of the batch, then one array per column. A change of either is a change of both.
+ * The parameters of commands/write.sql: one time, then one array per column. A change of either is a change of both.
  */
 export function writeParameters(rows: WriteSet): readonly unknown[] {
   return [
-    batchTime(rows),
+    endTime(rows),
     ...inboxColumns(rows),
     ...finishedColumns(rows),
     ...sessionColumns(rows),
     ...eventColumns(rows),
     ...outboxColumns(rows),
+    inboxTimes(rows),
+    outboxTimes(rows),
   ];
 }
 
-/** The inbox and the outbox carry the time of the last event of the batch: by the database's clock, as all times are. */
-function batchTime({ events }: WriteSet): string {
-  return timestamp(Math.max(...events.map((event) => event.occurredAt)));
+/** By the database's clock, as all times are: the earliest, because a session's own time may run ahead of that clock. */
+function endTime({ events }: WriteSet): string {
+  return timestamp(Math.min(...events.map((event) => event.occurredAt)));
+}
+
+/** A command's row carries the time of its session, whatever its batch-mates' are. */
+function inboxTimes({ inbox, sessions }: WriteSet): readonly (string | null)[] {
+  const times = new Map(sessions.map(({ session }) => [session.sessionId, session.updatedAt]));
+  return column(inbox, ({ request }) => optionalTimestamp(times.get(request.sessionId)));
+}
+
+/** An outbox row carries the time of its event. */
+function outboxTimes({ events, outbox }: WriteSet): readonly (string | null)[] {
+  const times = new Map(events.map((event) => [event.eventId, event.occurredAt]));
+  return column(outbox, ({ eventId }) => optionalTimestamp(times.get(eventId)));
+}
+
+/** Null where there is none: the database then refuses the row. */
+function optionalTimestamp(time: number | null | undefined): string | null {
+  return typeof time === 'number' ? timestamp(time) : null;
 }
 
 function column<Row, Value>(rows: readonly Row[], value: (row: Row) => Value): readonly Value[] {
@@ -39,7 +58,7 @@ function inboxColumns({ inbox }: WriteSet): readonly unknown[] {
     column(inbox, ({ answer }) => JSON.stringify(answer)),
     column(inbox, ({ firstVersion }) => firstVersion),
     column(inbox, ({ lastVersion }) => lastVersion),
-    column(inbox, ({ deadline }) => (deadline === null ? null : timestamp(deadline))),
+    column(inbox, ({ deadline }) => optionalTimestamp(deadline)),
   ];
 }
 

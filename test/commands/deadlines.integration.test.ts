@@ -9,6 +9,7 @@ import type { CommandId, SessionId, UserId } from '../../src/genesis/ids.ts';
 import { createCommandStore } from '../../src/postgres/command-store.ts';
 import { createOverdueRequests } from '../../src/postgres/overdue-requests.ts';
 import { sql } from '../../src/postgres/sql.ts';
+import { createRead } from '../../src/postgres/read.ts';
 import { accepted, createSession, groupCommit, request, requestConcepts, silent } from '../support/commands.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -73,7 +74,7 @@ describe('requests past their deadline', () => {
 
   async function startDeadlines({ pool, commands }: Replica, service: CommandService = commands): Promise<void> {
     const settings = { generationTimeout: GENERATION_TIMEOUT, newId: uuidv7 };
-    const deadlines = new Deadlines(createOverdueRequests(pool), service, settings, silent);
+    const deadlines = new Deadlines(createOverdueRequests(createRead(pool, 5_000)), service, settings, silent);
     onTestFinished(() => deadlines.stop());
     await deadlines.start();
   }
@@ -203,7 +204,7 @@ describe('requests past their deadline', () => {
     const waiting = await Promise.all(Array.from({ length: 7 }, ask));
     const ids = waiting.map((one) => one.requestId).sort();
     await query(`UPDATE command_inbox SET deadline = '2020-01-01 00:00:00.123456Z' WHERE id = ANY ($1)`, ids);
-    const requests = createOverdueRequests(pool);
+    const requests = createOverdueRequests(createRead(pool, 5_000));
     const found: string[] = [];
     for (let place = (await requests.find(null, 2)).next; ;) {
       const page = await requests.find(place, 2);
@@ -224,12 +225,12 @@ describe('requests past their deadline', () => {
     for (const [index, { requestId }] of waiting.entries()) {
       await query('UPDATE command_inbox SET deadline = $2 WHERE id = $1', requestId, deadlines[index]);
     }
-    const { overdue, next } = await createOverdueRequests(replicas[0].pool).find(null, 4);
+    const { overdue, next } = await createOverdueRequests(createRead(replicas[0].pool, 5_000)).find(null, 4);
     expect(overdue.map((one) => one.requestId)).toEqual([3, 0, 2, 1].map((index) => waiting[index]?.requestId));
     expect(next).not.toBeNull();
     await query(`UPDATE command_inbox SET status = 'COMPLETED' WHERE status = 'PROCESSING'`);
     await ask();
-    const { nextDueIn } = await createOverdueRequests(replicas[0].pool).find(null, 4);
+    const { nextDueIn } = await createOverdueRequests(createRead(replicas[0].pool, 5_000)).find(null, 4);
     expect(nextDueIn).toBeGreaterThan(GENERATION_TIMEOUT - 60_000);
     expect(nextDueIn).toBeLessThanOrEqual(GENERATION_TIMEOUT);
   });

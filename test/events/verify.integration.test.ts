@@ -4,6 +4,7 @@ import type { Command } from '../../src/genesis/commands.ts';
 import type { SessionId } from '../../src/genesis/ids.ts';
 import { aimedAt, anyCommand, OUTSTANDING } from '../genesis/arbitrary-commands.ts';
 import { readSession } from '../../src/postgres/session-reader.ts';
+import { createRead } from '../../src/postgres/read.ts';
 import { confirmStage, proposeConcepts, requestConcepts, submitFeedback, updateSession } from '../genesis/given.ts';
 import { DAY, startAuditRig, type AuditRig } from './audit-rig.ts';
 
@@ -24,7 +25,7 @@ describe('genesis verify', () => {
   /** A session with five events, and a request in it that was answered. */
   async function busySession(): Promise<SessionId> {
     const sessionId = await rig.session(updateSession(), requestConcepts());
-    const outstanding = (await readSession(rig.pool, sessionId))?.outstandingRequest;
+    const outstanding = (await readSession(createRead(rig.pool, 5_000), sessionId))?.outstandingRequest;
     await rig.send(sessionId, proposeConcepts(outstanding?.requestId ?? UNKNOWN), 'agent');
     await rig.send(sessionId, confirmStage('CONCEPT_SELECTION', { title: '星海', n: [1, { a: null }] }));
     return sessionId;
@@ -36,7 +37,7 @@ describe('genesis verify', () => {
       fc.asyncProperty(commands, async (sent) => {
         const sessionId = await rig.session();
         for (const command of sent) {
-          const session = await readSession(rig.pool, sessionId);
+          const session = await readSession(createRead(rig.pool, 5_000), sessionId);
           const aimed: Command = aimedAt(session?.outstandingRequest?.requestId ?? null, command);
           if ('request_id' in aimed.payload && aimed.payload.request_id === OUTSTANDING) continue;
           await rig.send(sessionId, aimed, 'request_id' in aimed.payload ? 'agent' : 'author');

@@ -42,7 +42,7 @@ export async function startReplica(url: string, { streamLimits = {}, lookInterva
     feed,
     streamLimits,
     queries: createQueries(read),
-    sessions: { read: (sessionId) => readSession(pool, sessionId) },
+    sessions: { read: (sessionId) => readSession(createRead(pool, 5_000), sessionId) },
     logger: silent,
     ...(stopGrace === undefined ? {} : { limits: { stopGrace } }),
   });

@@ -11,6 +11,7 @@ import type { CommandId, EventId, SessionId, UserId } from '../../src/genesis/id
 import { STAGES, type Session } from '../../src/genesis/session.ts';
 import { createCommandStore } from '../../src/postgres/command-store.ts';
 import { createPool } from '../../src/postgres/pool.ts';
+import { createRead } from '../../src/postgres/read.ts';
 import { readSession } from '../../src/postgres/session-reader.ts';
 import { accepted, createSession, groupCommit, request, requestConcepts, silent } from '../support/commands.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -88,7 +89,7 @@ describe('any history of commands, side by side on two replicas', () => {
   }
 
   async function perform(sent: Step, sessionId: SessionId): Promise<Answered> {
-    const session = await readSession(pool, sessionId);
+    const session = await readSession(createRead(pool, 5_000), sessionId);
     const command = commandOf(
       sent,
       session?.outstandingRequest?.requestId ?? (sessionId.replace(/^./u, 'f') as CommandId),
@@ -111,7 +112,7 @@ describe('any history of commands, side by side on two replicas', () => {
     const events = await storedEvents(pool, sessionId);
     expect(events.map((event) => event.version)).toEqual(events.map((_, index) => index + 1));
     const fold = events.reduce<Session | null>(evolve, null);
-    expect(await readSession(pool, sessionId)).toEqual(fold);
+    expect(await readSession(createRead(pool, 5_000), sessionId)).toEqual(fold);
     const outbox = await pool.query<{ event_id: string }>(
       'SELECT event_id FROM event_outbox WHERE key = $1 ORDER BY id',
       [sessionId],

@@ -1,9 +1,11 @@
 import type pg from 'pg';
+import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { GroupCommit } from '../../src/commands/group-commit.ts';
-import type { SessionId } from '../../src/genesis/ids.ts';
+import type { CommandId, SessionId } from '../../src/genesis/ids.ts';
 import { createCommandStore } from '../../src/postgres/command-store.ts';
 import { createPool } from '../../src/postgres/pool.ts';
+import { runTransaction } from '../../src/postgres/transaction.ts';
 import { accepted, createSession, groupCommit, request, requestConcepts, silent } from '../support/commands.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startPostgresProxy, type PostgresProxy } from '../support/postgres-proxy.ts';
@@ -165,12 +167,54 @@ describe('the transaction of a command', () => {
     expect((await direct.query('SELECT 1 FROM genesis_sessions WHERE session_id = $1', [sessionId])).rowCount).toBe(1);
   });
 
+  it('learns the outcome on a connection of its own when all links of the pool are dead', async () => {
+    const spare = await Promise.all(Array.from({ length: 5 }, () => pool.connect()));
+    for (const client of spare) client.release();
+    const creating = commands.execute(request(createSession()));
+    proxy.failNextCommit('black-hole');
+    await expect.poll(() => proxy.isArmed()).toBe(false);
+    proxy.silenceLinks();
+    const { sessionId } = accepted(await creating).answer;
+    expect((await direct.query('SELECT 1 FROM genesis_sessions WHERE session_id = $1', [sessionId])).rowCount).toBe(1);
+    await endLinks();
+  });
+
+  it('takes a transaction for lost whose id belongs to another one that was committed', async () => {
+    // As after a crash of the server, which hands out again the ids that it had not yet flushed.
+    const { rows } = await direct.query<{ xid: string }>(
+      `INSERT INTO genesis_migrations VALUES ('a stranger', '') RETURNING pg_current_xact_id()::text AS xid`,
+    );
+    const xid = rows[0]?.xid ?? '';
+    const witness = { text: 'SELECT FROM command_inbox WHERE id = $1', values: [uuidv7()] };
+    proxy.failNextCommit('lose-commit');
+    const work = () => Promise.resolve({ result: 'done', written: { xid, witness } });
+    await expect(runTransaction(pool, work, 2_000)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('lets nobody wait for a CreateSession whose key is in use elsewhere', async () => {
+    const keyed = request(createSession(), { idempotencyKey: { key: 'k', fingerprint: 'f' } });
+    const one = groupCommit(createCommandStore(pool), { transactionsMax: 1 });
+    await one.start();
+    const waiting = await createCommandStore(direct).transaction(async (transaction) => {
+      await transaction.lock([], [{ userId: keyed.actor.userId, key: 'k' }]);
+      const began = performance.now();
+      const execution = one.execute(keyed);
+      await Promise.all(Array.from({ length: 20 }, () => one.execute(request(createSession()))));
+      // Somebody who waited for the lock would wait for the lock time-out: a second.
+      expect(performance.now() - began).toBeLessThan(900);
+      return [execution];
+    }, 10_000);
+    await Promise.all(waiting);
+    await one.stop();
+    const again = accepted(await commands.execute({ ...keyed, commandId: uuidv7() as CommandId }));
+    expect(again).toMatchObject({ replayed: true, answer: { commandId: keyed.commandId } });
+  });
+
   it('says OUTCOME_UNKNOWN with the command’s id when the database stays away after a lost COMMIT', async () => {
     const lost = request(createSession());
     proxy.failNextCommit('lose-answer');
     proxy.refuse(true);
-    // Connections that wait in the pool would still work.
-    await expect(withoutSpareConnections(() => commands.execute(lost))).rejects.toMatchObject({
+    await expect(commands.execute(lost)).rejects.toMatchObject({
       code: 'OUTCOME_UNKNOWN',
       details: { command_id: lost.commandId, session_id: lost.sessionId },
     });
@@ -179,21 +223,18 @@ describe('the transaction of a command', () => {
   it('says UNAVAILABLE, and writes nothing, while the database cannot be reached', async () => {
     const before = await rowCounts();
     proxy.refuse(true);
-    await direct.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'by-proxy'`,
-    );
+    await endLinks();
     await expect(newSession()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     proxy.refuse(false);
     expect(await rowCounts()).toEqual(before);
     await newSession();
   });
 
-  /** Runs `action` while the pool holds exactly one connection, the one that the action takes. */
-  async function withoutSpareConnections<Result>(action: () => Promise<Result>): Promise<Result> {
-    const idle = await Promise.all(Array.from({ length: pool.idleCount }, () => pool.connect()));
-    const [last, ...others] = idle;
-    for (const client of others) client.release(true);
-    last?.release();
-    return action();
+  /** The server ends all sessions that came by the proxy; resolves when the pool has noticed. */
+  async function endLinks(): Promise<void> {
+    await direct.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'by-proxy'`,
+    );
+    await expect.poll(() => pool.totalCount).toBe(0);
   }
 });

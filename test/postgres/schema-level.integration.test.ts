@@ -7,6 +7,7 @@ import { EVENT_SCHEMA_LEVEL } from '../../src/genesis/event-schemas.ts';
 import type { SessionId } from '../../src/genesis/ids.ts';
 import { createCommandStore } from '../../src/postgres/command-store.ts';
 import { createPool } from '../../src/postgres/pool.ts';
+import { createRead } from '../../src/postgres/read.ts';
 import { readSession } from '../../src/postgres/session-reader.ts';
 import { accepted, createSession, groupCommit, request, SETTINGS, silent } from '../support/commands.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -72,7 +73,7 @@ describe('the level of a session', () => {
     ]);
     expect(refused.status).toBe('rejected');
     expect(taken.status).toBe('fulfilled');
-    expect(await readSession(pool, newer)).toMatchObject({ sessionId: newer, version: 1 });
+    expect(await readSession(createRead(pool, 5_000), newer)).toMatchObject({ sessionId: newer, version: 1 });
   });
 
   it('of ours or below takes commands', async () => {

@@ -14,6 +14,10 @@ export interface PostgresProxy {
   readonly url: string;
   /** Arms a fault for the next COMMIT that passes. */
   failNextCommit(fault: CommitFault): void;
+  /** Whether the fault still waits for its COMMIT. */
+  isArmed(): boolean;
+  /** From now on nothing comes back on the links that exist, and they stay open; new ones work. */
+  silenceLinks(): void;
   /** While true new connections are refused. */
   refuse(refusing: boolean): void;
   stop(): Promise<void>;
@@ -24,13 +28,16 @@ const COMMIT = 'COMMIT\0';
 
 interface Faults {
   armed: CommitFault | null;
+  /** Links made before this count are silent. */
+  silentBefore: number;
+  links: number;
   refusing: boolean;
 }
 
 /** A link to PostgreSQL that fails where it hurts. */
 export async function startPostgresProxy(databaseUrl: string): Promise<PostgresProxy> {
   const sockets = new Set<Socket>();
-  const faults: Faults = { armed: null, refusing: false };
+  const faults: Faults = { armed: null, silentBefore: 0, links: 0, refusing: false };
   const server = createServer((client) => {
     sockets.add(client);
     client.on('error', () => client.destroy());
@@ -45,6 +52,10 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
     failNextCommit: (fault) => {
       faults.armed = fault;
     },
+    isArmed: () => faults.armed !== null,
+    silenceLinks: () => {
+      faults.silentBefore = faults.links;
+    },
     refuse: (refusing) => {
       faults.refusing = refusing;
     },
@@ -58,6 +69,8 @@ export async function startPostgresProxy(databaseUrl: string): Promise<PostgresP
 /** Joins a client to the database until one of the two ends, or an armed fault strikes. */
 function link(client: Socket, target: URL, faults: Faults): Socket {
   const upstream = connect(Number(target.port), target.hostname);
+  const number = faults.links;
+  faults.links += 1;
   let swallow = false;
   const cut = () => {
     client.destroy();
@@ -76,7 +89,7 @@ function link(client: Socket, target: URL, faults: Faults): Socket {
     if (fault === 'lose-answer') upstream.once('data', cut);
   });
   upstream.on('data', (data: Buffer) => {
-    if (!swallow) client.write(data);
+    if (!swallow && number >= faults.silentBefore) client.write(data);
   });
   return upstream;
 }

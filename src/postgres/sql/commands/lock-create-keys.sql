@@ -1,2 +1,3 @@
--- Held until the end of the transaction. The keys come sorted, so that two batches cannot wait for each other.
-SELECT pg_advisory_xact_lock(hash) FROM (SELECT hash FROM unnest($1::bigint[]) WITH ORDINALITY AS k (hash, n) ORDER BY n OFFSET 0) AS k
+-- Held until the end of the transaction. Gives those that were free: nobody waits for a lock that somebody else holds, because a
+-- whole batch would wait with it.
+SELECT hash FROM unnest($1::bigint[]) AS k (hash) WHERE pg_try_advisory_xact_lock(hash)

@@ -1,14 +1,14 @@
--- All rows of one batch in one statement. $1 is the time of the batch. Each row is touched by one part only: the parts of a WITH
+-- All rows of one batch in one statement. $1 is the time of what the batch ends. Each row is touched by one part only: the parts of a WITH
 -- run in no defined order and see one snapshot. The counts tell whether every row that had to change was there.
 WITH inbox AS (
   INSERT INTO command_inbox (
     id, session_id, user_id, command_type, idempotency_key, fingerprint, payload, status, response,
     first_version, last_version, deadline, created_at, updated_at
   )
-  SELECT i.*, $1, $1
+  SELECT i.*
   FROM unnest(
     $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::json[],
-    $11::int[], $12::int[], $13::timestamptz[]
+    $11::int[], $12::int[], $13::timestamptz[], $49::timestamptz[], $49::timestamptz[]
   ) AS i
 ), finished AS (
   UPDATE command_inbox AS c
@@ -61,9 +61,9 @@ WITH inbox AS (
 ), outbox AS (
   -- The sequence is read in the order of the rows: the ids of one session ascend with its versions.
   INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers, scheduled_at, created_at)
-  SELECT event_id, topic, key, shard, sequence, payload, headers, $1, $1
-  FROM unnest($42::uuid[], $43::text[], $44::uuid[], $45::int[], $46::int[], $47::text[], $48::json[])
-    WITH ORDINALITY AS o (event_id, topic, key, shard, sequence, payload, headers, n)
+  SELECT event_id, topic, key, shard, sequence, payload, headers, at, at
+  FROM unnest($42::uuid[], $43::text[], $44::uuid[], $45::int[], $46::int[], $47::text[], $48::json[], $50::timestamptz[])
+    WITH ORDINALITY AS o (event_id, topic, key, shard, sequence, payload, headers, at, n)
   ORDER BY n
 )
 SELECT (SELECT count(*) FROM finished)::int AS finished,

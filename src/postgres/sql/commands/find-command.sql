@@ -1,0 +1,1 @@
+SELECT FROM command_inbox WHERE id = $1
