@@ -32,6 +32,17 @@ const SERVER_OPTIONS = [
 ];
 const CONNECT_TIMEOUT_MS = 5_000;
 
+/**
+ * Errors with which the server ends the session: connection exceptions, a server that stops, and its own time limits (idle in
+ * transaction, transaction, idle session). By code, because lc_messages translates the severity. One that is missing here is
+ * noticed a moment later, when the connection ends. Source: the PostgreSQL documentation, appendix "Error Codes".
+ */
+const SESSION_ENDS = /^(?:08...|57P0[1-5]|25P0[34])$/u;
+
+function endsSession(sqlState: string): boolean {
+  return SESSION_ENDS.test(sqlState);
+}
+
 /** Opens a session of its own, outside of any pool. @throws the driver's error */
 export async function openWatchedConnection(
   url: string,
@@ -97,7 +108,7 @@ export class WatchedConnection {
       const result = await this.#client.query<Row & pg.QueryResultRow>(text, [...values]);
       return result.rows;
     } catch (error) {
-      if (error instanceof pg.DatabaseError && error.severity === 'ERROR') throw error;
+      if (error instanceof pg.DatabaseError && !endsSession(error.code ?? '')) throw error;
       // Anything but a refused statement leaves the session in doubt.
       this.#lose(error instanceof Error ? error : new Error(String(error)));
       throw this.#gone();
