@@ -53,7 +53,7 @@ function isBrokenConnection(error: unknown): boolean {
 }
 
 /** Whether the database (or the way to it) is away, rather than the statement wrong. */
-export function isUnavailable(error: unknown): boolean {
+function isUnavailable(error: unknown): boolean {
   const code = errorCode(error);
   if (code === undefined)
     return isBrokenConnection(error) || (error instanceof AggregateError && error.errors.some(isUnavailable));

@@ -7,6 +7,9 @@ const FILE_NAME = /^\d{4}_[a-z0-9_]+\.sql$/u;
 /** Any number that nothing else on this database uses; whoever starts second waits for the first. */
 const MIGRATION_LOCK = 7_203_551_914;
 
+/** Milliseconds to wait for another program that migrates: longer than any migration should take. */
+const LOCK_TIMEOUT_MS = 600_000;
+
 interface Migration {
   readonly name: string;
   readonly text: string;
@@ -15,7 +18,7 @@ interface Migration {
 }
 
 /** The migrations of this program, in order. */
-export async function readMigrations(folder: URL = FOLDER): Promise<readonly Migration[]> {
+async function readMigrations(folder: URL = FOLDER): Promise<readonly Migration[]> {
   const names = (await readdir(folder)).filter((name) => FILE_NAME.test(name)).toSorted();
   return Promise.all(
     names.map(async (name) => {
@@ -43,9 +46,11 @@ export async function migrate(
     application_name: 'genesis-migrate',
     connectionTimeoutMillis: 5_000,
   });
+  // A connection that breaks says so here too; the statement under way fails anyway.
+  client.on('error', () => undefined);
   await client.connect();
   try {
-    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await takeLock(client);
     await client.query(`CREATE TABLE IF NOT EXISTS genesis_migrations (
       name text PRIMARY KEY, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`);
     const applied = await appliedChecksums(client);
@@ -56,6 +61,20 @@ export async function migrate(
     }
   } finally {
     await client.end();
+  }
+}
+
+/** Waits for another program that migrates, but not for ever: one that hangs must be seen. */
+async function takeLock(client: pg.Client): Promise<void> {
+  try {
+    await client.query(`SET lock_timeout = '${LOCK_TIMEOUT_MS}ms'`);
+    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await client.query('RESET lock_timeout');
+  } catch (error) {
+    throw new Error(
+      'another program has been migrating this database for too long: find it in pg_stat_activity (application_name genesis-migrate), end it, and run `genesis migrate` again',
+      { cause: error },
+    );
   }
 }
 
