@@ -11,7 +11,7 @@ const HIGHEST = 32_000;
 const TRIES = 200;
 
 /** Whether a server could listen on this port of the loopback address now. */
-export function isFree(port: number): Promise<boolean> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error) => {

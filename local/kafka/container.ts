@@ -20,12 +20,12 @@ export interface ContainerStart {
 }
 
 /** One container per data folder, known by its name whoever started it. */
-export function containerName(folder: DataFolder): string {
+function containerName(folder: DataFolder): string {
   return `genesis-kafka-${createHash('sha256').update(folder.root).digest('hex').slice(0, 12)}`;
 }
 
 /** Removes what a killed run has left; its data is in a volume and stays. */
-export async function removeContainer(folder: DataFolder): Promise<void> {
+async function removeContainer(folder: DataFolder): Promise<void> {
   await tryTool({ command: 'docker', args: ['rm', '--force', containerName(folder)] });
 }
 

@@ -49,7 +49,7 @@ function causeIn(logged: string): string {
  * and are in every Kafka since 1.0). A port that only listens is not enough: the broker lists itself when its
  * controller lets it serve. https://kafka.apache.org/protocol
  */
-export function servesClients(port: number): Promise<boolean> {
+function servesClients(port: number): Promise<boolean> {
   const request = Buffer.concat([
     integers16(3, 4),
     integers32(1),

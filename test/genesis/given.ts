@@ -121,7 +121,7 @@ export function requested(request_id: CommandId = REQUEST): DomainEvent {
   });
 }
 
-export const CONCEPTS = [{ title: '星海', summary: '一艘船' }];
+const CONCEPTS = [{ title: '星海', summary: '一艘船' }];
 
 export function proposed(request_id: CommandId = REQUEST): DomainEvent {
   return happened('Genesis.Session.Proposed', { request_id, concepts: CONCEPTS });
