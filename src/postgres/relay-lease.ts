@@ -23,17 +23,24 @@ export function createRelayLease(databaseUrl: string, options: RelayLeaseOptions
   const { standbyInterval = 500, callTimeout = 10_000, heartbeatInterval = 2_000 } = options;
   return {
     async acquire(signal) {
-      signal.throwIfAborted();
       const connection = await openWatchedConnection(databaseUrl, {
         applicationName: 'genesis-relay',
         callTimeout,
         heartbeatInterval,
+        signal,
       });
+      // A database that does not answer must not keep who wants to stop.
+      const giveUp = () => connection.close();
+      signal.addEventListener('abort', giveUp, { once: true });
       try {
+        signal.throwIfAborted();
         await takeLock(connection, standbyInterval, signal);
       } catch (error) {
         connection.close();
+        signal.throwIfAborted();
         throw error;
+      } finally {
+        signal.removeEventListener('abort', giveUp);
       }
       return hold(connection);
     },

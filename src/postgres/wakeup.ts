@@ -67,6 +67,7 @@ export class DatabaseWakeup implements Wakeup, Service {
       callTimeout: 10_000,
       heartbeatInterval: 5_000,
       onNotification: () => this.#wake(),
+      signal: stopping,
     });
     try {
       await connection.query(LISTEN, []);

@@ -15,6 +15,8 @@ export interface WatchedConnectionOptions {
   readonly heartbeatInterval: number;
   /** Called for each notification of a channel that the session listens to. */
   readonly onNotification?: () => void;
+  /** Calls the opening off; afterwards it means nothing. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -43,7 +45,7 @@ function endsSession(sqlState: string): boolean {
   return SESSION_ENDS.test(sqlState);
 }
 
-/** Opens a session of its own, outside of any pool. @throws the driver's error */
+/** Opens a session of its own, outside of any pool. @throws the driver's error, or the signal's reason */
 export async function openWatchedConnection(
   url: string,
   options: WatchedConnectionOptions,
@@ -62,12 +64,19 @@ export async function openWatchedConnection(
     lock_timeout: Math.ceil(options.callTimeout / 2),
     options: SERVER_OPTIONS.map((setting) => `-c ${setting}`).join(' '),
   });
+  const { signal } = options;
+  signal?.throwIfAborted();
   const connection = new WatchedConnection(client, socket, options);
+  const giveUp = () => connection.close();
+  signal?.addEventListener('abort', giveUp, { once: true });
   try {
     await client.connect();
   } catch (error) {
     connection.close();
+    signal?.throwIfAborted();
     throw error;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
   }
   return connection;
 }

@@ -1,11 +1,15 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import {
   ConnectionLost,
   openWatchedConnection,
   type WatchedConnection,
 } from '../../src/postgres/watched-connection.ts';
+import { createRelayLease } from '../../src/postgres/relay-lease.ts';
+import { DatabaseWakeup } from '../../src/postgres/wakeup.ts';
+import { startTcpProxy } from '../relay/tcp-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -14,6 +18,19 @@ const OPTIONS = { applicationName: 'genesis-watched', callTimeout: 5_000, heartb
 beforeAll(async () => {
   database = await createTestDatabase();
 });
+
+/** A server behind a black hole: it takes connections and whatever is sent, and says nothing. Resolves with its address. */
+async function silentServer(onConnection: () => void): Promise<string> {
+  const server = createServer((socket) => {
+    socket.resume().on('error', () => {});
+    onConnection();
+    onTestFinished(() => void socket.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return `postgres://nobody@127.0.0.1:${(server.address() as AddressInfo).port}/none`;
+}
 
 afterAll(async () => {
   await database.drop();
@@ -77,3 +94,61 @@ test('a statement that takes too long is refused by the server before the connec
   await expect(connection.query('SELECT pg_sleep(10)', [])).rejects.toMatchObject({ code: '57014' });
   expect(connection.lost.aborted).toBe(false);
 });
+
+test('whoever no longer wants a connection does not wait for a server that is silent', async () => {
+  const { promise: connected, resolve } = Promise.withResolvers<void>();
+  const url = await silentServer(resolve);
+  const stop = new AbortController();
+  const opening = openWatchedConnection(url, { ...OPTIONS, signal: stop.signal });
+  await connected;
+  const began = performance.now();
+  stop.abort(new Error('stopped'));
+  await expect(opening).rejects.toThrow('stopped');
+  expect(performance.now() - began).toBeLessThan(1_000);
+  await expect(openWatchedConnection(url, { ...OPTIONS, signal: stop.signal })).rejects.toThrow('stopped');
+});
+
+test('a standby whose question for the lease is not answered stops at once', async () => {
+  const target = new URL(database.url);
+  const link = await startTcpProxy(target.hostname, Number(target.port));
+  onTestFinished(() => link.close());
+  target.hostname = '127.0.0.1';
+  target.port = String(link.port);
+  const holder = await createRelayLease(database.url).acquire(new AbortController().signal);
+  onTestFinished(() => holder.release());
+  const stop = new AbortController();
+  const waiting = createRelayLease(target.href, { standbyInterval: 1 }).acquire(stop.signal);
+  await vi.waitFor(async () => expect(await standbys()).toBe(1), { timeout: 10_000, interval: 5 });
+  link.blackHole();
+  await vi.waitFor(() => expect(link.swallowed()).toBeGreaterThan(0), { timeout: 10_000, interval: 1 });
+  const began = performance.now();
+  stop.abort(new Error('stopped'));
+  await expect(waiting).rejects.toThrow(/abort|stopped/u);
+  expect(performance.now() - began).toBeLessThan(1_000);
+});
+
+test('a listener for wake-ups stops at once, though the server is silent', async () => {
+  const { promise: connected, resolve } = Promise.withResolvers<void>();
+  const wakeup = new DatabaseWakeup(await silentServer(resolve), pino({ level: 'silent' }));
+  await wakeup.start();
+  await connected;
+  const began = performance.now();
+  await wakeup.stop();
+  expect(performance.now() - began).toBeLessThan(1_000);
+});
+
+/** Sessions of a relay that have been refused the lock. */
+async function standbys(): Promise<number> {
+  const connection = await openWatchedConnection(database.url, OPTIONS);
+  try {
+    const rows = await connection.query<{ count: number }>(
+      `SELECT count(*)::int FROM pg_stat_activity
+       WHERE application_name = 'genesis-relay' AND datname = current_database() AND state = 'idle'
+         AND query LIKE '%try_advisory%' AND query_start > backend_start + interval '30 ms'`,
+      [],
+    );
+    return rows[0]?.count ?? 0;
+  } finally {
+    connection.close();
+  }
+}

@@ -8,6 +8,8 @@ export interface TcpProxy {
   cut(): void;
   /** Swallows everything from now on, in both directions, without a word. */
   blackHole(): void;
+  /** Bytes that were swallowed so far. */
+  swallowed(): number;
   /** Ends what was swallowed, as timeouts would, and lets new connections through. */
   heal(): void;
   close(): Promise<void>;
@@ -16,6 +18,7 @@ export interface TcpProxy {
 export async function startTcpProxy(host: string, port: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let swallow = false;
+  let swallowed = 0;
   const server = createServer((near) => {
     const far = connect(port, host);
     for (const [from, to] of [
@@ -24,7 +27,8 @@ export async function startTcpProxy(host: string, port: number): Promise<TcpProx
     ] as const) {
       sockets.add(from);
       from.on('data', (bytes) => {
-        if (!swallow) to.write(bytes);
+        if (swallow) swallowed += bytes.length;
+        else to.write(bytes);
       });
       from.on('error', () => {});
       from.on('close', () => {
@@ -43,6 +47,7 @@ export async function startTcpProxy(host: string, port: number): Promise<TcpProx
     blackHole() {
       swallow = true;
     },
+    swallowed: () => swallowed,
     heal() {
       swallow = false;
       for (const socket of sockets) socket.destroy();
