@@ -52,6 +52,7 @@ export class DatabaseWakeup implements Wakeup, Service {
       try {
         await this.#listen(stopping, () => (listening = true));
       } catch (error) {
+        if (stopping.aborted) return;
         if (listening) this.#logger.warn({ error: String(error) }, 'no wake-ups from the database: the relay polls');
         listening = false;
         const delay = RETRY_DELAY * (0.5 + Math.random() / 2);
@@ -69,6 +70,7 @@ export class DatabaseWakeup implements Wakeup, Service {
       onNotification: () => this.#wake(),
       signal: stopping,
     });
+    stopping.addEventListener('abort', () => connection.close(), { once: true });
     try {
       await connection.query(LISTEN, []);
       onListening();

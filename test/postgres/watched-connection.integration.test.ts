@@ -129,12 +129,15 @@ test('a standby whose question for the lease is not answered stops at once', asy
 
 test('a listener for wake-ups stops at once, though the server is silent', async () => {
   const { promise: connected, resolve } = Promise.withResolvers<void>();
-  const wakeup = new DatabaseWakeup(await silentServer(resolve), pino({ level: 'silent' }));
+  const lines: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+  const wakeup = new DatabaseWakeup(await silentServer(resolve), logger);
   await wakeup.start();
   await connected;
   const began = performance.now();
   await wakeup.stop();
   expect(performance.now() - began).toBeLessThan(1_000);
+  expect(lines).toEqual([]);
 });
 
 /** Sessions of a relay that have been refused the lock. */
