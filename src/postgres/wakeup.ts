@@ -70,7 +70,8 @@ export class DatabaseWakeup implements Wakeup, Service {
       onNotification: () => this.#wake(),
       signal: stopping,
     });
-    stopping.addEventListener('abort', () => connection.close(), { once: true });
+    const giveUp = () => connection.close();
+    stopping.addEventListener('abort', giveUp, { once: true });
     try {
       await connection.query(LISTEN, []);
       onListening();
@@ -78,6 +79,7 @@ export class DatabaseWakeup implements Wakeup, Service {
       this.#wake();
       await untilAborted(stopping, connection.lost);
     } finally {
+      stopping.removeEventListener('abort', giveUp);
       connection.close();
     }
     if (!stopping.aborted) throw connection.lost.reason;

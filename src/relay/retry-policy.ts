@@ -2,6 +2,7 @@ import type { ClaimedRow } from './ports.ts';
 
 export type AfterRefusal = { readonly kind: 'retry'; readonly delayMs: number } | { readonly kind: 'fail' };
 
+/** Both are known to sql/outbox/claim.sql and next-retry.sql, too. */
 const FIRST_DELAY_MS = 1_000;
 /** Where an operator allows many retries, one an hour is enough. */
 const LONGEST_DELAY_MS = 3_600_000;

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { v7 as uuid } from 'uuid';
 import { createRelayLease } from '../../src/postgres/relay-lease.ts';
 import type { HeldLease } from '../../src/relay/ports.ts';
+import { afterRefusal } from '../../src/relay/retry-policy.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -72,6 +73,8 @@ test('a claim gives PENDING rows, lowest id first, as they were written', async 
 test('a row that waits for its retry holds its session, and only that', async () => {
   const [one, two] = [uuid(), uuid()];
   const ids = [await insert(one, 1), await insert(two, 1), await insert(one, 2), await insert(two, 2)];
+  // The seventh retry comes after 64 s.
+  await admin.query('UPDATE event_outbox SET retry_count = 6 WHERE id = $1', [ids[0]]);
   await held.store.scheduleRetry({ id: Number(ids[0]), error: 'too large' }, 60_000);
   expect(await claimed()).toEqual([ids[1], ids[3]]);
   const wait = await held.store.nextRetryIn();
@@ -81,7 +84,7 @@ test('a row that waits for its retry holds its session, and only that', async ()
   expect(await held.store.nextRetryIn()).toBe(0);
   expect(await claimed()).toEqual(ids);
   const { rows } = await admin.query('SELECT retry_count, last_error FROM event_outbox WHERE id = $1', [ids[0]]);
-  expect(rows).toEqual([{ retry_count: 1, last_error: 'too large' }]);
+  expect(rows).toEqual([{ retry_count: 7, last_error: 'too large' }]);
 });
 
 test('a FAILED row holds its later rows, not its earlier ones', async () => {
@@ -99,6 +102,27 @@ test('a clock that was set back hides no row: scheduled_at counts after a refusa
   const ids = [await insert(session, 1), await insert(session, 2)];
   await admin.query("UPDATE event_outbox SET scheduled_at = now() + interval '1 hour' WHERE id = $1", [ids[0]]);
   expect(await claimed()).toEqual(ids);
+});
+
+test('a retry that lies further ahead than any retry is put off is due: the clock was set back', async () => {
+  const session = uuid();
+  const ids = [await insert(session, 1), await insert(session, 2)];
+  await held.store.scheduleRetry({ id: Number(ids[0]), error: 'too large' }, 1_000);
+  await admin.query("UPDATE event_outbox SET scheduled_at = scheduled_at + interval '1 hour' WHERE id = $1", [ids[0]]);
+  expect(await held.store.nextRetryIn()).toBe(0);
+  expect(await claimed()).toEqual(ids);
+});
+
+test('however many retries a row may have, each is waited for', async () => {
+  const session = uuid();
+  const id = await insert(session, 1);
+  for (let retryCount = 6; retryCount < 20; retryCount += 1) {
+    const next = afterRefusal({ retryCount, maxRetries: 99 });
+    await admin.query('UPDATE event_outbox SET retry_count = $2 WHERE id = $1', [id, retryCount]);
+    await held.store.scheduleRetry({ id, error: 'too large' }, next.kind === 'retry' ? next.delayMs : 0);
+    expect(await claimed()).toEqual([]);
+    expect(await held.store.nextRetryIn()).toBeGreaterThan(30_000);
+  }
 });
 
 test('only PENDING rows become SENT', async () => {
