@@ -63,14 +63,15 @@ async function sendOnce(
   assert.equal(outcomes.length, rows.length, 'one outcome per record');
   const { published, refused, outage } = sortOutcomes(rows, outcomes);
   if (published.length > 0) await context.onAcknowledged(published);
-  // Beside an outage a refusal is left alone: it will be given again, and then it is judged in order.
-  if (outage !== null) return outage;
-  context.onAnswered();
+  if (outage === null) context.onAnswered();
+  // Beside an outage of one partition the batches of others are settled too, else they would wait for it. That they are
+  // answered does not say that it is over.
+  const apart = outage === null ? context : { ...context, onAnswered: () => {} };
   for (const batch of refused) {
-    const next = await settleRefused(batch, context, held);
-    if (next !== null) return next;
+    const next = await settleRefused(batch, apart, held);
+    if (next !== null) return outage ?? next;
   }
-  return null;
+  return outage;
 }
 
 /** The rows of one partition that the broker refused as one batch. */
