@@ -121,14 +121,22 @@ export class ConfigError extends Error {
 }
 
 /**
+ * What a configuration is for. Work on the database alone, such as a migration job, needs neither a broker nor keys of tokens.
+ */
+export type ConfigPurpose = 'services' | 'database';
+
+/**
  * Reads the environment once. An empty variable counts as unset.
  *
  * @throws ConfigError with every problem at once
  */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+export function loadConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  purpose: ConfigPurpose = 'services',
+): Config {
   const reader = new Reader(env);
   const config = read(reader);
-  checkRules(config, reader);
+  if (purpose === 'services') checkRules(config, reader);
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
   return deepFreeze(config);
 }
@@ -280,7 +288,7 @@ function readTokenKeys(reader: Reader): TokenKeys | null {
   return { kind: 'secret', secret };
 }
 
-/** Rules that concern more than one variable. */
+/** Rules that concern more than one variable, for whoever runs services. */
 function checkRules(config: Config, reader: Reader): void {
   const { database, kafka, production, tokenKeys, serviceType, commands } = config;
   if ((database === null) !== (kafka === null)) {

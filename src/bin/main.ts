@@ -10,7 +10,6 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string;
 };
 const program = createProgram({ run: (serviceType) => run(serviceType, process.env) }, process.env, version);
-program.exitOverride();
 
 try {
   await program.parseAsync(process.argv);

@@ -8,7 +8,7 @@ export function endpointsCommand(env: Readonly<Record<string, string | undefined
     .description('where the running instance can be reached: for psql, kcat and Kafka’s own tools')
     .option('--json', 'one line of JSON: {"api","postgres","kafka"}')
     .action(async ({ json }: { json?: true }) => {
-      const { dataDir } = loadConfig(env).local;
+      const { dataDir } = loadConfig(env, 'database').local;
       const endpoints = await readEndpoints(dataDir);
       if (endpoints === null)
         throw new Error(`no instance runs with the data folder ${dataDir}: start one with \`genesis start\``);

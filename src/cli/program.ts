@@ -23,9 +23,17 @@ export function createProgram(actions: Actions, env: Environment, version: strin
     .version(version)
     .showHelpAfterError('(run with --help to see what there is)')
     .addHelpText('after', HELP);
-  for (const command of runCommands(actions)) program.addCommand(command);
-  program.addCommand(verifyCommand(env)).addCommand(rebuildCommand(env));
-  return program.addCommand(migrateCommand(env)).addCommand(tokenCommand(env)).addCommand(endpointsCommand(env));
+  const commands = [
+    ...runCommands(actions),
+    migrateCommand(env),
+    tokenCommand(env),
+    endpointsCommand(env),
+    verifyCommand(env),
+    rebuildCommand(env),
+  ];
+  // Wrong usage is an error of its own, with an exit code of its own: a sub-command does not take that over by itself.
+  for (const command of commands) program.addCommand(command.exitOverride());
+  return program.exitOverride();
 }
 
 const HELP = `

@@ -21,7 +21,6 @@ Exit code: 0 done · 1 something could not be rebuilt (each is told, with why), 
 /** `genesis rebuild` */
 export function rebuildCommand(env: Readonly<Record<string, string | undefined>>): Command {
   return new Command('rebuild')
-    .exitOverride()
     .description('make genesis_sessions what the events say, while commands go on')
     .option('--session <id>', 'this session only', parseSessionId)
     .option('--after <id>', 'only sessions with a higher id: go on where an earlier run ended', parseSessionId)

@@ -28,7 +28,6 @@ const DAY = 86_400_000;
 /** `genesis verify` */
 export function verifyCommand(env: Readonly<Record<string, string | undefined>>): Command {
   return new Command('verify')
-    .exitOverride()
     .description('prove that the tables agree: sessions are what their events say, and the outbox is complete')
     .option('--session <id>', 'this session only', parseSessionId)
     .option('--retention-days <days>', 'published outbox rows are kept for at least so long', parseDays, 7)

@@ -3,6 +3,8 @@ import { createLogger } from '../observability/logger.ts';
 import { createPool } from '../postgres/pool.ts';
 import { readEndpoints } from './endpoints-file.ts';
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** What every command says of its database. */
 export const WHICH_DATABASE =
   '\nThe database is the one of DATABASE_URL (or POSTGRES_HOST …), else that of the instance running in this folder.';
@@ -16,21 +18,31 @@ const LIMITS = {
 };
 
 /**
- * Lends one connection to the database of the environment, or of the instance that runs in this folder.
+ * The database of the environment, or of the instance that runs in this folder.
  *
- * @param name How it shows in pg_stat_activity.
  * @throws ConfigError, or an Error that says how to name a database.
  */
+export async function databaseUrl(env: Environment): Promise<string> {
+  const config = loadConfig(env, 'database');
+  const url = config.database?.url ?? (await readEndpoints(config.local.dataDir))?.postgres;
+  if (url !== undefined) return url;
+  throw new Error('no database: set DATABASE_URL, or start an instance with `genesis start` first');
+}
+
+/**
+ * Lends one connection to that database.
+ *
+ * @param name How it shows in pg_stat_activity.
+ * @throws as databaseUrl
+ */
 export async function withDatabase<Result>(
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
   name: string,
   use: (pool: ReturnType<typeof createPool>) => Promise<Result>,
 ): Promise<Result> {
-  const config = loadConfig(env);
-  const url = config.database?.url ?? (await readEndpoints(config.local.dataDir))?.postgres;
-  if (url === undefined)
-    throw new Error('no database: set DATABASE_URL, or start an instance with `genesis start` first');
-  const pool = createPool({ url, poolSize: 1 }, name, createLogger({ level: config.logLevel, readable: true }), LIMITS);
+  const url = await databaseUrl(env);
+  const { logLevel } = loadConfig(env, 'database');
+  const pool = createPool({ url, poolSize: 1 }, name, createLogger({ level: logLevel, readable: true }), LIMITS);
   try {
     return await use(pool);
   } finally {

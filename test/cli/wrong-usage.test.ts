@@ -1,22 +1,46 @@
-import type { Command } from 'commander';
-import { expect, it } from 'vitest';
-import { rebuildCommand } from '../../src/cli/rebuild.ts';
-import { verifyCommand } from '../../src/cli/verify.ts';
+import { describe, expect, it } from 'vitest';
+import { createProgram } from '../../src/cli/program.ts';
 
-const usages: readonly (readonly [Command, readonly string[], string])[] = [
-  [verifyCommand({}), ['--session', 'x'], 'It must be the id of a session'],
-  [verifyCommand({}), ['--retention-days', '-1'], 'It must be a number of days'],
-  [verifyCommand({}), ['--retention-days', 'seven'], 'It must be a number of days'],
-  [rebuildCommand({}), ['--after', '7'], 'It must be the id of a session'],
-  [rebuildCommand({}), ['--wrong'], 'unknown option'],
+const usages: readonly (readonly [readonly string[], string])[] = [
+  [['verify', '--session', 'x'], 'It must be the id of a session'],
+  [['verify', '--retention-days', '-1'], 'It must be a number of days'],
+  [['verify', '--retention-days', 'seven'], 'It must be a number of days'],
+  [['rebuild', '--after', '7'], 'It must be the id of a session'],
+  [['rebuild', '--wrong'], 'unknown option'],
+  [['token'], "required option '--user <name>' not specified"],
+  [['token', '--user', ''], 'It must have 1 to 255 characters'],
+  [['token', '--user', 'ada', '--role', 'king'], 'Allowed choices are agent, operator'],
+  [['token', '--user', 'ada', '--expires-in', '0'], 'It must be a whole number of seconds'],
+  [['relay', 'now'], 'too many arguments'],
+  [['migrate', '--down'], 'unknown option'],
+  [['endpoints', '--yaml'], 'unknown option'],
+  [['stat'], 'unknown command'],
 ];
 
-it.each(usages.map(([command, args, message]) => [command.name(), args, message, command] as const))(
-  'genesis %s %j is wrong usage',
-  async (_, args, message, command) => {
-    let written = '';
-    command.configureOutput({ writeErr: (text) => (written += text) });
-    await expect(command.parseAsync(args, { from: 'user' })).rejects.toThrow(message);
-    expect(written).toContain(message);
-  },
-);
+/** The command line as `genesis` has it, and what it would have written to the terminal. */
+function commandLine() {
+  let written = '';
+  const run = () => Promise.reject(new Error('nothing is to run'));
+  const program = createProgram({ run }, {}, '1.2.3');
+  const output = { writeErr: (text: string) => (written += text), writeOut: (text: string) => (written += text) };
+  for (const command of [program, ...program.commands]) command.configureOutput(output);
+  return { program, written: () => written };
+}
+
+describe('the command line', () => {
+  it.each(usages)('refuses %j, says why, and does not end the process by itself', async (args, message) => {
+    const { program, written } = commandLine();
+    await expect(program.parseAsync(args, { from: 'user' })).rejects.toMatchObject({ exitCode: 1 });
+    expect(written()).toContain(message);
+  });
+
+  it('teaches: every sub-command is in the help, with what it does', async () => {
+    const { program, written } = commandLine();
+    await expect(program.parseAsync(['--help'], { from: 'user' })).rejects.toMatchObject({ exitCode: 0 });
+    for (const command of program.commands) {
+      expect(written()).toContain(command.name());
+      expect(command.description()).not.toBe('');
+    }
+    expect(written()).toContain('First steps:');
+  });
+});
