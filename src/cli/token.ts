@@ -49,6 +49,8 @@ async function signingSecret({ tokenKeys, production, local }: Config): Promise<
 
 function parseUser(value: string): string {
   if (value.length < 1 || value.length > 255) throw new InvalidArgumentError('It must have 1 to 255 characters.');
+  if (value === 'system')
+    throw new InvalidArgumentError('`system` is the program itself: the API refuses such a token.');
   return value;
 }
 

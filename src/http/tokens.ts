@@ -48,6 +48,8 @@ const MIN_SECRET_BYTES = 32;
 /** More than any sane token, less than Node's limit for all headers together. */
 const MAX_TOKEN_LENGTH = 8_192;
 const MAX_USER_ID_LENGTH = 255;
+/** The user in whose name this program itself acts: events must not look as if it had. */
+const OUR_OWN_NAME = 'system';
 /** Times are handed to Date: its greatest value. */
 const LAST_DATE = 8.64e15;
 
@@ -188,7 +190,8 @@ function userOf({ sub }: JWTPayload): UserId {
     sub.length >= 1 &&
     sub.length <= MAX_USER_ID_LENGTH &&
     sub.isWellFormed() &&
-    !sub.includes('\0');
+    !sub.includes('\0') &&
+    sub !== OUR_OWN_NAME;
   if (!usable) throw unauthenticated('claims');
   return sub as UserId;
 }

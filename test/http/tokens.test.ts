@@ -152,6 +152,7 @@ describe('attacks (RFC 8725) with a shared secret', () => {
     ['a sub that is no string', () => `Bearer ${hmac(HS256, { ...claims(), sub: 7 })}`, 'claims'],
     ['a sub too long', () => `Bearer ${hmac(HS256, claims({ sub: 'x'.repeat(256) }))}`, 'claims'],
     ['a sub with NUL', () => `Bearer ${hmac(HS256, claims({ sub: 'a\0' }))}`, 'claims'],
+    ['the name of the program itself as its sub', () => `Bearer ${hmac(HS256, claims({ sub: 'system' }))}`, 'claims'],
     ['a sub with half a surrogate pair', () => `Bearer ${hmac(HS256, claims({ sub: 'a\ud800' }))}`, 'claims'],
     ['roles that are a number', () => `Bearer ${hmac(HS256, claims({ roles: 1 }))}`, 'claims'],
     ['roles that are no strings', () => `Bearer ${hmac(HS256, claims({ roles: ['agent', 1] }))}`, 'claims'],
