@@ -7,6 +7,9 @@ import type { OutcomeRecorder } from './record-outcomes.ts';
 import type { StatusBoard } from './relay-status.ts';
 import type { WorkSignal } from './wait-for-work.ts';
 
+/** Between looks whether rows that somebody else has locked are free, while nothing else is to do. */
+const LOCKED_LOOK_MS = 1_000;
+
 export interface DrainOptions {
   readonly publisher: Publisher;
   readonly recorder: OutcomeRecorder;
@@ -29,16 +32,17 @@ export async function drainOutbox(lease: HeldLease, options: DrainOptions, stopp
   const { board, recorder, work } = options;
   const signal = AbortSignal.any([stopping, lease.lost]);
   const context = batchContext(lease, options, signal);
-  await recorder.markPending(lease.store, signal);
+  await recorder.takeOver(lease.store, signal);
   let limit = options.batchSize;
   let outages = 0;
   while (!signal.aborted) {
     work.begin();
-    const rows = await lease.store.claim(limit);
+    await recorder.settle(lease.store, signal);
+    const rows = recorder.full ? [] : await lease.store.claim(limit, recorder.held);
     if (rows.length === 0) {
       limit = options.batchSize;
       board.enter('idle');
-      await work.wait(await timeToNextLook(lease, options.pollInterval), signal);
+      await work.wait(await timeToNextLook(lease, options), signal);
       continue;
     }
     board.draining();
@@ -75,7 +79,9 @@ function nextLimit(rows: readonly ClaimedRow[], limit: number, options: DrainOpt
   return rows.length < limit ? options.batchSize : Math.min(limit * 2, Math.max(options.batchMax, options.batchSize));
 }
 
-async function timeToNextLook(lease: HeldLease, pollInterval: number): Promise<number> {
-  const retry = await lease.store.nextRetryIn();
-  return retry === null ? pollInterval : Math.min(pollInterval, retry);
+async function timeToNextLook(lease: HeldLease, { pollInterval, recorder }: DrainOptions): Promise<number> {
+  const { held } = recorder;
+  const retry = await lease.store.nextRetryIn(held);
+  const nextLook = held.length === 0 ? pollInterval : Math.min(pollInterval, LOCKED_LOOK_MS);
+  return retry === null ? nextLook : Math.min(nextLook, retry);
 }

@@ -42,18 +42,27 @@ export interface Refusal {
  */
 export interface OutboxStore {
   /**
-   * Up to `limit` PENDING rows, lowest id first, that may be sent now. A row of a session is left out while an earlier
-   * row of that session is FAILED or waits for its retry.
+   * Up to `limit` PENDING rows, lowest id first, that may be sent now, of other sessions than `except`. A row of a session is
+   * left out while an earlier row of that session is FAILED or waits for its retry.
    */
-  claim(limit: number): Promise<readonly ClaimedRow[]>;
-  /** PENDING → SENT, all in one statement. A row that an operator has meanwhile discarded keeps its status. */
-  markSent(sent: readonly Sent[]): Promise<void>;
-  /** Counts the try and hides the row (and so its session) for `delayMs`, by the database's clock. */
-  scheduleRetry(refusal: Refusal, delayMs: number): Promise<void>;
-  /** PENDING → FAILED. The session is held until somebody retries or discards the row. */
-  markFailed(refusal: Refusal): Promise<void>;
-  /** Milliseconds until the next scheduled retry, by the database's clock; 0 when one is due, null when there is none. */
-  nextRetryIn(): Promise<number | null>;
+  claim(limit: number, except?: readonly SessionId[]): Promise<readonly ClaimedRow[]>;
+  /**
+   * PENDING → SENT, all in one statement. A row that an operator has meanwhile discarded keeps its status. Gives the ids of rows
+   * that stay PENDING because somebody else has them locked: to be marked later.
+   */
+  markSent(sent: readonly Sent[]): Promise<readonly number[]>;
+  /**
+   * Counts the try and hides the row (and so its session) for `delayMs`, by the database's clock. False if the row stays as it
+   * is because somebody else has it locked.
+   */
+  scheduleRetry(refusal: Refusal, delayMs: number): Promise<boolean>;
+  /** PENDING → FAILED. The session is held until somebody retries or discards the row. False as above. */
+  markFailed(refusal: Refusal): Promise<boolean>;
+  /**
+   * Milliseconds until the next scheduled retry of another session than `except`, by the database's clock; 0 when one is due,
+   * null when there is none.
+   */
+  nextRetryIn(except?: readonly SessionId[]): Promise<number | null>;
 }
 
 /** The right to drain the outbox of one database. In time one per shard; now one for all. */

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { EventId } from '../genesis/ids.ts';
 
 /** See the state machine in docs/relay.md. `stalled` is the open circuit. */
 export type RelayState = 'standby' | 'draining' | 'idle' | 'stalled' | 'stopped';
@@ -17,6 +18,9 @@ export interface RelayStatus {
   readonly failed: number;
 }
 
+const ROWS_LOCKED =
+  'somebody has locked rows of event_outbox that were sent or refused meanwhile: their sessions wait for his COMMIT or ROLLBACK';
+
 /** Keeps the status and tells each outage once: a warning when it begins, a line when it is over. */
 export class StatusBoard {
   #status: RelayStatus = {
@@ -29,6 +33,7 @@ export class StatusBoard {
     failed: 0,
   };
   #databaseAway = false;
+  #rowsLocked = false;
   readonly #logger: Logger;
 
   constructor(logger: Logger) {
@@ -90,5 +95,18 @@ export class StatusBoard {
   databaseAnswered(): void {
     if (this.#databaseAway) this.#logger.info('the database answers again');
     this.#databaseAway = false;
+  }
+
+  /** What became of rows cannot be written, because somebody else has them locked. */
+  rowsLocked(rows: number, eventId: EventId): void {
+    const error = `${rows} rows of event_outbox are locked by somebody else, first that of event ${eventId}`;
+    if (!this.#rowsLocked) this.#logger.warn({ rows, eventId }, ROWS_LOCKED);
+    this.#rowsLocked = true;
+    this.#status = { ...this.#status, lastError: error };
+  }
+
+  rowsFree(): void {
+    if (this.#rowsLocked) this.#logger.info('the locked rows of event_outbox are free again');
+    this.#rowsLocked = false;
   }
 }

@@ -173,7 +173,7 @@ function nodes(plan: Plan): Plan[] {
 async function claimPlan(): Promise<Plan[]> {
   const claim = readFileSync(new URL('../../src/postgres/sql/outbox/claim.sql', import.meta.url), 'utf8');
   const { rows } = await admin.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
-    `EXPLAIN (ANALYZE, FORMAT JSON) ${claim.replaceAll('$1', '100').replaceAll('$2', '16777216')}`,
+    `EXPLAIN (ANALYZE, FORMAT JSON) ${claim.replaceAll('$1', '100').replaceAll('$2', '16777216').replaceAll('$3', "'{}'")}`,
   );
   const root = rows[0]?.['QUERY PLAN'][0].Plan;
   return root === undefined ? [] : nodes(root);

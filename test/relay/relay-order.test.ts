@@ -17,6 +17,7 @@ const mishap = fc.constantFrom<Mishap>(
   'partition away',
   'lease lost',
   'mark refused',
+  'row locked',
 );
 const row = fc.record({
   session: fc.nat(SESSIONS - 1),
@@ -168,6 +169,26 @@ test('a claim out of order is a defect: nothing of it is sent', async () => {
   });
   await relay.stop();
   expect(world.log).toEqual([]);
+});
+
+test('beside somebody who has locked a thousand rows the relay waits, and goes on when they are free', async () => {
+  const world = new RelayWorld();
+  fill(
+    world,
+    Array.from({ length: 2_000 }, (_, session) => ({ session, refusals: 0 })),
+  );
+  world.lock(world.rows.map(({ id }) => id));
+  const relay = createRelay(world, 250);
+  await relay.start();
+  // Claims of 250, 500 and 1,000 rows; then it keeps too much to claim more.
+  await vi.waitFor(() => expect(relay.status().state).toBe('idle'), PATIENCE);
+  expect(relay.status().lastError).toContain('1750 rows of event_outbox are locked');
+  expect(world.log).toHaveLength(1_750);
+  world.lock([]);
+  await vi.waitFor(() => expect(world.settled).toBe(true), PATIENCE);
+  await relay.stop();
+  expect(world.duplicates).toBe(0);
+  expect(relay.status().published).toBe(2_000);
 });
 
 test('stop may come before start, and twice', async () => {

@@ -11,7 +11,14 @@ import {
 } from '../../src/relay/ports.ts';
 
 /** What goes wrong at one step, drawn by a test. */
-export type Mishap = 'none' | 'outage' | 'answer lost' | 'partition away' | 'lease lost' | 'mark refused';
+export type Mishap =
+  | 'none'
+  | 'outage'
+  | 'answer lost'
+  | 'partition away'
+  | 'lease lost'
+  | 'mark refused'
+  | 'row locked';
 
 export interface FakeRow {
   readonly id: number;
@@ -32,6 +39,8 @@ export interface Written {
 }
 
 const MAX_RETRIES = 3;
+/** How often a row that somebody has locked is found so before it is free. */
+const LOCKED_FOR = 3;
 /** Seconds become milliseconds. */
 const SPEED = 1_000;
 
@@ -43,6 +52,8 @@ export class RelayWorld {
   mishaps: Mishap[] = [];
   #holder: { readonly lost: AbortController } | null = null;
   readonly #waiting: (() => void)[] = [];
+  /** Row to how often it is still to be found locked. */
+  readonly #locked = new Map<number, number>();
 
   add(session: string, sequence: number, shard: number, refusals = 0): FakeRow {
     const id = this.rows.length + 1;
@@ -109,12 +120,12 @@ export class RelayWorld {
       if (lost.aborted) throw new LeaseLost('lost');
     };
     return {
-      claim: async (limit) => {
+      claim: async (limit, except = []) => {
         await turn();
         // One time for all rows, as in a statement: else a row could become due between two looks at its session.
         const now = performance.now();
         return this.rows
-          .filter((row) => this.#claimable(row, now))
+          .filter((row) => this.#claimable(row, now) && !except.includes(row.session as SessionId))
           .slice(0, limit)
           .map(toClaimedRow);
       },
@@ -124,23 +135,24 @@ export class RelayWorld {
           throw new Error('statement timeout');
         }
         await turn();
-        for (const { id } of sent) this.#change(id, (row) => (row.status = 'SENT'));
+        return sent.map(({ id }) => id).filter((id) => !this.#change(id, (row) => (row.status = 'SENT')));
       },
       scheduleRetry: async ({ id }, delayMs) => {
         await turn();
-        this.delays.push(delayMs);
-        this.#change(id, (row) => {
+        return this.#change(id, (row) => {
+          this.delays.push(delayMs);
           row.retryCount += 1;
           row.scheduledAt = performance.now() + delayMs / SPEED;
         });
       },
       markFailed: async ({ id }) => {
         await turn();
-        this.#change(id, (row) => (row.status = 'FAILED'));
+        return this.#change(id, (row) => (row.status = 'FAILED'));
       },
-      nextRetryIn: async () => {
+      nextRetryIn: async (except = []) => {
         await turn();
-        const times = this.rows.filter(
+        const others = this.rows.filter((row) => !except.includes(row.session as SessionId));
+        const times = others.filter(
           (row) => row.status === 'PENDING' && row.retryCount > 0 && !this.#heldByFailed(row),
         );
         if (times.length === 0) return null;
@@ -149,9 +161,14 @@ export class RelayWorld {
     };
   }
 
-  #change(id: number, change: (row: FakeRow) => void): void {
+  /** False if somebody has the row locked. */
+  #change(id: number, change: (row: FakeRow) => void): boolean {
     const row = this.rows[id - 1];
-    if (row?.status === 'PENDING') change(row);
+    if (row?.status !== 'PENDING') return true;
+    const locked = this.#locked.get(id) ?? 0;
+    this.#locked.set(id, Math.max(0, locked - 1));
+    if (locked === 0) change(row);
+    return locked === 0;
   }
 
   #earlier(row: FakeRow): FakeRow[] {
@@ -177,6 +194,7 @@ export class RelayWorld {
       setImmediate(resolve);
     });
     if (mishap === 'lease lost') this.loseLease();
+    if (mishap === 'row locked') this.#lock(records[0]);
     if (mishap === 'outage') return records.map(() => away());
     const refused = this.#refusedShards(records);
     const missing = mishap === 'partition away' ? records[0]?.shard : undefined;
@@ -189,11 +207,26 @@ export class RelayWorld {
     });
   }
 
+  #rowOf(record: OutgoingRecord): FakeRow | undefined {
+    return this.rows.find((one) => one.session === record.key && String(one.sequence) === record.payload);
+  }
+
+  /** Somebody locks these rows, and no others any more, until he is called again. */
+  lock(ids: readonly number[]): void {
+    this.#locked.clear();
+    for (const id of ids) this.#locked.set(id, Infinity);
+  }
+
+  #lock(record: OutgoingRecord | undefined): void {
+    const row = record === undefined ? undefined : this.#rowOf(record);
+    if (row !== undefined) this.#locked.set(row.id, LOCKED_FOR);
+  }
+
   /** A refused record takes its whole partition's batch with it; its refusals count once it is alone. */
   #refusedShards(records: readonly OutgoingRecord[]): Set<number> {
     const refused = new Set<number>();
     for (const record of records) {
-      const row = this.rows.find((one) => one.session === record.key && String(one.sequence) === record.payload);
+      const row = this.#rowOf(record);
       if (row === undefined || row.refusals === 0) continue;
       refused.add(record.shard);
       if (records.filter(({ shard }) => shard === record.shard).length === 1) row.refusals -= 1;
