@@ -1,4 +1,4 @@
-import type { BaseOptions } from '@platformatic/kafka';
+import type { Base, BaseOptions } from '@platformatic/kafka';
 import type { KafkaConfig } from '../config.ts';
 
 /** What every client of the cluster is opened with: where it is, TLS and SASL. */
@@ -16,4 +16,12 @@ export function connectionOptions(kafka: KafkaConfig, clientId: string): BaseOpt
     ...(kafka.tls === undefined ? {} : { tls: { ...kafka.tls } }),
     ...(kafka.sasl === undefined ? {} : { sasl: { ...kafka.sasl } }),
   };
+}
+
+/** Closes a client without waiting for what a broken connection still wants to write or to hear. Never rejects. */
+export async function closeAtOnce(client: Pick<Base, 'connections'>, close: () => Promise<unknown>): Promise<void> {
+  const sockets = [...client.connections].map(([, connection]) => connection.socket);
+  const closed = close().catch(() => {});
+  for (const socket of sockets) socket.destroy();
+  await closed;
 }

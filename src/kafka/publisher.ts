@@ -4,7 +4,7 @@ import type { KafkaConfig } from '../config.ts';
 import { backoffDelay } from '../backoff.ts';
 import type { OutgoingRecord, Publisher, RecordOutcome } from '../relay/ports.ts';
 import { errorWords, isStaleLeader, readProduceFailure, type PartitionAnswer } from './classify-error.ts';
-import { connectionOptions } from './connection.ts';
+import { closeAtOnce, connectionOptions } from './connection.ts';
 import { encodingFault } from './encoding-fault.ts';
 
 export interface PublisherOptions {
@@ -73,7 +73,7 @@ export class KafkaPublisher implements Publisher {
     const flight = this.#flight;
     const producer = this.#producer;
     this.#producer = null;
-    if (producer !== null) await closeProducer(producer);
+    if (producer !== null) await closeAtOnce(producer, () => producer.close(true));
     if (flight === null) return;
     const grace = setTimeout(flight.giveUp, CLOSE_GRACE);
     await flight.answered;
@@ -138,7 +138,7 @@ export class KafkaPublisher implements Publisher {
     // gives up and says what was written; the relay sends the rest anew, to where the partitions are now.
     const misrouted = operation === 'produce' && attempt >= STALE_TRIES && isStaleLeader(error);
     if (misrouted || attempt >= MOST_TRIES) {
-      setImmediate(() => void closeProducer(producer));
+      setImmediate(() => void closeAtOnce(producer, () => producer.close(true)));
     }
     return backoffDelay(attempt, RETRY_DELAY);
   }
@@ -203,12 +203,4 @@ function outcomesOf(
     positions.set(partition, position + 1n);
     return { kind: 'acknowledged', partition: record.shard, offset: String(answer.baseOffset + position) };
   });
-}
-
-/** Closes without waiting for what a broken connection still wants to write. Never rejects. */
-async function closeProducer(producer: TextProducer): Promise<void> {
-  const sockets = [...producer.connections].map(([, connection]) => connection.socket);
-  const closed = producer.close(true).catch(() => {});
-  for (const socket of sockets) socket.destroy();
-  await closed;
 }

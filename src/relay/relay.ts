@@ -43,7 +43,7 @@ export class Relay implements Service {
   readonly #backoff: BackoffBounds;
   readonly #stopGrace: number;
   readonly #board: StatusBoard;
-  readonly #drainOptions: Omit<DrainOptions, 'work'>;
+  #drainOptions: Omit<DrainOptions, 'work'>;
   #held: HeldLease | null = null;
   #life: { readonly stopping: AbortController; readonly ended: Promise<void> } | null = null;
 
@@ -71,6 +71,11 @@ export class Relay implements Service {
 
   status(): RelayStatus {
     return this.#board.status;
+  }
+
+  /** Sets `maxPartitionBytes` when it is learnt after the relay was made; takes effect with the next lease. */
+  limitSends(maxPartitionBytes: number): void {
+    this.#drainOptions = { ...this.#drainOptions, maxPartitionBytes };
   }
 
   /** Resolves at once: a relay without database or broker waits for them. */

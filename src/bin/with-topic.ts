@@ -1,0 +1,79 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ensureTopic, TopicUnavailable, type TopicState } from '../kafka/topic.ts';
+import type { Relay } from '../relay/relay.ts';
+import type { Service } from '../service.ts';
+import type { Parts } from './parts.ts';
+
+/** Milliseconds that the first look at the topic may take: the API, if it is in this process, starts after it. */
+const FIRST_LOOK = 5_000;
+/** Milliseconds that each later look may take, and between two. */
+const LOOK = 20_000;
+const LOOK_PAUSE = 2_000;
+/** Records of one partition in one send take at most this share of max.message.bytes: the rest is for what Kafka adds. */
+const BATCH_SHARE = 0.85;
+
+type TopicParts = Pick<Parts, 'logger' | 'signal' | 'fail'> & {
+  readonly infrastructure: Pick<Parts['infrastructure'], 'kafka'>;
+};
+
+/**
+ * The relay as a service that first makes sure of the topic. A topic that is wrong is an error of `start`. A broker that is away is
+ * none: the relay starts in the background once it is there, and if the topic turns out to be wrong then, the process ends.
+ */
+export function withTopic(
+  relay: Pick<Relay, 'limitSends' | 'start' | 'stop'>,
+  parts: TopicParts,
+  partitions: number,
+): Service {
+  const { infrastructure, logger, fail } = parts;
+  const replicationFactor = infrastructure.kafka.replication ?? 3;
+  const settings = { partitions, replicationFactor, minInsyncReplicas: Math.max(1, replicationFactor - 1) };
+  const stopping = new AbortController();
+  const signal = AbortSignal.any([stopping.signal, parts.signal]);
+  let waiting: Promise<void> = Promise.resolve();
+  let reason = '';
+
+  /** Whether the relay runs now. */
+  const look = async (within: number): Promise<boolean> => {
+    const topic = await lookOrReason(() => ensureTopic(infrastructure.kafka, settings, { within, signal }));
+    if (typeof topic !== 'string') {
+      for (const warning of topic.warnings) logger.warn(warning);
+      if (reason !== '') logger.info('Kafka is there');
+      relay.limitSends(Math.floor(topic.maxMessageBytes * BATCH_SHARE));
+      await relay.start();
+      return true;
+    }
+    if (topic !== reason) logger.warn({ error: topic }, 'waiting for Kafka: commands are taken meanwhile');
+    reason = topic;
+    return false;
+  };
+  const lookAgain = async () => {
+    do await delay(LOOK_PAUSE, undefined, { signal });
+    while (!(await look(LOOK)));
+  };
+
+  return {
+    name: 'relay',
+    async start() {
+      if (await look(FIRST_LOOK)) return;
+      waiting = lookAgain().catch((error: unknown) => {
+        if (!signal.aborted) fail(error);
+      });
+    },
+    async stop() {
+      stopping.abort();
+      await waiting;
+      await relay.stop();
+    },
+  };
+}
+
+/** Why the topic cannot be had yet, in words. @throws what waiting does not mend */
+async function lookOrReason(look: () => Promise<TopicState>): Promise<TopicState | string> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof TopicUnavailable) return error.message;
+    throw error;
+  }
+}
