@@ -11,26 +11,37 @@ export const STOP_GRACE = 9_000;
 export class Lifecycle {
   readonly #logger: Logger;
   readonly #started: Service[] = [];
+  #stopped = false;
 
   constructor(logger: Logger) {
     this.#logger = logger;
   }
 
+  /** @throws what the service's start throws; an error if all is being stopped meanwhile: then the service is stopped, too. */
   async start(service: Service): Promise<void> {
-    this.#started.push(service);
-    await service.start();
+    if (!this.#stopped) {
+      this.#started.push(service);
+      await service.start();
+    }
+    if (this.#stopped) {
+      await this.#stop(service);
+      throw new Error(`${service.name} did not start: everything is being stopped`);
+    }
     this.#logger.debug({ service: service.name }, 'started');
   }
 
   /** Never rejects: what cannot be stopped is logged, and the others are stopped all the same. */
   async stop(): Promise<void> {
-    for (const service of this.#started.splice(0).toReversed()) {
-      try {
-        await service.stop();
-        this.#logger.debug({ service: service.name }, 'stopped');
-      } catch (error) {
-        this.#logger.error({ err: error, service: service.name }, 'a service did not stop cleanly');
-      }
+    this.#stopped = true;
+    for (const service of this.#started.splice(0).toReversed()) await this.#stop(service);
+  }
+
+  async #stop(service: Service): Promise<void> {
+    try {
+      await service.stop();
+      this.#logger.debug({ service: service.name }, 'stopped');
+    } catch (error) {
+      this.#logger.error({ err: error, service: service.name }, 'a service did not stop cleanly');
     }
   }
 }

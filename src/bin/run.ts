@@ -23,6 +23,7 @@ export async function run(serviceType: ServiceType | null, env: NodeJS.ProcessEn
   const readable = process.stdout.isTTY || config.database === null;
   const logger = createLogger({ level: config.logLevel, readable });
   const lifecycle = new Lifecycle(logger);
+  signal.addEventListener('abort', armGrace, { once: true });
   try {
     const infrastructure = await provideInfrastructure(config, {
       joinNeighbour: serviceType !== null,
@@ -32,17 +33,23 @@ export async function run(serviceType: ServiceType | null, env: NodeJS.ProcessEn
     await lifecycle.start(closing('infrastructure', () => infrastructure.stop()));
     const { promise: failed, reject: fail } = Promise.withResolvers<never>();
     failed.catch(() => undefined);
-    await Promise.race([startServices({ config, infrastructure, lifecycle, logger, signal, fail }), failed]);
-    const failure = await Promise.race([aborted(signal), infrastructure.failed, failed]);
+    const ended = Promise.race([aborted(signal), infrastructure.failed, failed]);
+    const started = startServices({ config, infrastructure, lifecycle, logger, signal, fail });
+    // Whoever wants to stop while something starts does not wait for it: the lifecycle stops also what comes too late.
+    const failure = await Promise.race([started.then(() => ended), ended]);
     if (failure !== undefined) throw failure;
     logger.info({ signal: signal.reason }, 'stopping');
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    // A service that hangs must not keep the process for ever; what it had is safe in the database.
-    setTimeout(() => process.exit(1), STOP_GRACE).unref();
+    armGrace();
     await lifecycle.stop();
   }
+}
+
+/** From the signal on, a service that hangs must not keep the process for ever; what it had is safe in the database. */
+function armGrace(): void {
+  setTimeout(() => process.exit(1), STOP_GRACE).unref();
 }
 
 async function startServices(shared: Omit<Parts, 'wakeup'>): Promise<void> {

@@ -55,11 +55,18 @@ async function finish(child: ReturnType<typeof spawn>): Promise<Finished> {
 
 /** Starts `genesis <command>` and resolves when it is ready to work. */
 export async function startInstance(command: string, env: Environment): Promise<Instance> {
+  const instance = launch(command, env);
+  await instance.says(/ ready /u);
+  return instance;
+}
+
+/** Starts `genesis <command>` and waits for nothing. */
+export function launch(command: string, env: Environment): Instance {
   const child = spawn(NODE, [MAIN, command], { env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (part: string) => (said += part));
-  const instance: Instance = {
+  return {
     child,
     output: () => said,
     says: (pattern) => untilSaid(child, () => said, pattern),
@@ -70,8 +77,6 @@ export async function startInstance(command: string, env: Environment): Promise<
       return child.exitCode;
     },
   };
-  await instance.says(/ ready /u);
-  return instance;
 }
 
 function untilSaid(child: ChildProcess, said: () => string, pattern: RegExp): Promise<void> {
