@@ -51,7 +51,7 @@ CREATE TABLE event_outbox (
   sent_at timestamp with time zone,
   partition integer,
   "offset" bigint
-);
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=10000, autovacuum_vacuum_cost_limit=2000);
 
 CREATE TABLE genesis_migrations (
   name text NOT NULL,
