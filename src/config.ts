@@ -121,9 +121,9 @@ export class ConfigError extends Error {
 }
 
 /**
- * What a configuration is for. Work on the database alone, such as a migration job, needs neither a broker nor keys of tokens.
+ * What a configuration is for. A tool, such as a migration job, needs no broker, no keys of tokens, and maybe no database.
  */
-export type ConfigPurpose = 'services' | 'database';
+export type ConfigPurpose = 'services' | 'tool';
 
 /**
  * Reads the environment once. An empty variable counts as unset.

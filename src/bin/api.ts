@@ -69,7 +69,7 @@ export async function startApi({
     sessions: { read: (sessionId) => readSession(read, sessionId) },
     queries,
     feed,
-    readiness: () => readiness(() => ping(read), relay),
+    readiness: () => readiness(() => ping(read)),
     logger,
     newId: uuidv7,
   });
@@ -86,13 +86,17 @@ function wakeRelay(wakeup: LocalWakeup, relay: Relay | null, notifyOthers: () =>
   };
 }
 
-/** The API is ready while its database answers. A relay beside it is told of, but commands are taken without it. */
-async function readiness(askDatabase: () => Promise<void>, relay: Relay | null): Promise<readonly ReadinessCheck[]> {
+/** The API is ready while its database answers: commands are taken without Kafka, and without a relay beside it. */
+async function readiness(askDatabase: () => Promise<void>): Promise<readonly ReadinessCheck[]> {
   const database = await askDatabase().then(
     () => ({ name: 'database', ok: true }),
-    (error: unknown) => ({ name: 'database', ok: false, detail: String(error) }),
+    (error: unknown) => ({ name: 'database', ok: false, detail: wordsOf(error) }),
   );
-  if (relay === null) return [database];
-  const { state, lastError } = relay.status();
-  return [database, { name: 'relay', ok: state !== 'stopped', ...(lastError === null ? {} : { detail: lastError }) }];
+  return [database];
+}
+
+/** The driver's words, where they are known. */
+function wordsOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
 }

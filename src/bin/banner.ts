@@ -7,7 +7,7 @@ const DAY = 86_400;
 /** What somebody sees who has just started Genesis for the first time: where everything is, and what to try. */
 export async function banner(
   config: Config,
-  { database, kafka }: Infrastructure,
+  { database, kafka, origin }: Infrastructure,
   api: string | null,
   keys: TokenKeys,
 ): Promise<void> {
@@ -18,10 +18,16 @@ export async function banner(
     `  Kafka       ${kafka.brokers.join(',')}   topic ${kafka.topic}`,
     ...(api === null || keys.kind !== 'secret' ? [] : await tryIt(config, api, keys.secret)),
     '',
-    '  Ctrl-C stops everything. Events appear below as they reach Kafka.',
+    `  ${whatHappens(config, origin)}`,
     '',
   ];
   console.log(lines.join('\n'));
+}
+
+/** What Ctrl-C ends, and what is to be seen here. */
+function whatHappens({ serviceType }: Config, origin: Infrastructure['origin']): string {
+  const end = origin === 'own' ? 'Ctrl-C stops everything.' : 'Ctrl-C stops this process; what it joined goes on.';
+  return serviceType === 'api-gateway' ? end : `${end} Events appear below as this relay brings them to Kafka.`;
 }
 
 async function tryIt({ tokenRules }: Config, api: string, secret: string): Promise<readonly string[]> {

@@ -51,6 +51,7 @@ export async function provideInfrastructure(config: Config, options: Infrastruct
 async function startOwn(config: Config, { progress, signal }: InfrastructureOptions): Promise<Infrastructure> {
   // Loaded only when needed: an installation for production does without it.
   const { startLocalInfrastructure, ensureDatabase } = await import('../../local/local-infrastructure.ts');
+  progress('Starting PostgreSQL and Kafka …');
   const local = await startLocalInfrastructure({ ...config.local, progress, signal });
   try {
     const url = await ensureDatabase(local.postgres.url, DATABASE);

@@ -22,7 +22,9 @@ export async function startRelay(parts: Parts): Promise<Relay> {
   await lifecycle.start(distantCommits);
   const relay = new Relay(
     {
-      lease: createRelayLease(infrastructure.database.url),
+      lease: createRelayLease(infrastructure.database.url, {
+        onStandby: () => logger.info('another relay holds the lease: standing by'),
+      }),
       publisher: new KafkaPublisher(infrastructure.kafka),
       wakeup: either(parts.wakeup, distantCommits),
       logger,

@@ -1,5 +1,5 @@
 import { readEndpoints, removeEndpoints, writeEndpoints } from '../cli/endpoints-file.ts';
-import { loadConfig, type Config, type ServiceType } from '../config.ts';
+import { loadConfig, type Config, type ServiceType, type TokenKeys } from '../config.ts';
 import { developmentKey } from '../http/development-key.ts';
 import { createLogger } from '../observability/logger.ts';
 import { createLocalWakeup } from '../relay/local-wakeup.ts';
@@ -9,6 +9,7 @@ import { startDemoAgent } from './demo-agent.ts';
 import { provideInfrastructure, type Infrastructure } from './infrastructure.ts';
 import { closing, Lifecycle, STOP_GRACE } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
+import { requireFreePort } from './require-free-port.ts';
 import { startRelay } from './relay.ts';
 import { aborted, shutdownSignal } from './shutdown.ts';
 
@@ -25,6 +26,7 @@ export async function run(serviceType: ServiceType | null, env: NodeJS.ProcessEn
   const lifecycle = new Lifecycle(logger);
   signal.addEventListener('abort', armGrace, { once: true });
   try {
+    if (config.serviceType !== 'message-relay') await requireFreePort(config.http);
     const infrastructure = await provideInfrastructure(config, {
       joinNeighbour: serviceType !== null,
       progress: (line) => console.log(`  ${line}`),
@@ -44,6 +46,7 @@ export async function run(serviceType: ServiceType | null, env: NodeJS.ProcessEn
   } finally {
     armGrace();
     await lifecycle.stop();
+    if (signal.aborted) logger.info('stopped');
   }
 }
 
@@ -55,13 +58,22 @@ function armGrace(): void {
 async function startServices(shared: Omit<Parts, 'wakeup'>): Promise<void> {
   const { config, infrastructure, lifecycle, logger } = shared;
   const parts: Parts = { ...shared, wakeup: createLocalWakeup() };
-  const tokenKeys = config.tokenKeys ?? { kind: 'secret', secret: await developmentKey(config.local.dataDir) };
+  const tokenKeys = config.tokenKeys ?? (await developmentKeys(parts));
   const relay = config.serviceType === 'api-gateway' ? null : await startRelay(parts);
   const api = config.serviceType === 'message-relay' ? null : await startApi({ ...parts, tokenKeys, relay });
   await announce(config, infrastructure, api, lifecycle);
   await startDemoAgent(parts, api, tokenKeys);
   if (infrastructure.origin !== 'configured') await banner(config, infrastructure, api, tokenKeys);
   logger.info({ service: config.serviceType, api, relay: relay !== null }, 'ready');
+}
+
+/** Anybody who can read the data folder can sign such tokens: whoever runs more than a try should know. */
+async function developmentKeys({ config, infrastructure, logger }: Parts): Promise<TokenKeys> {
+  const { key } = await developmentKey(config.local.dataDir);
+  if (infrastructure.origin === 'configured' && config.serviceType !== 'message-relay') {
+    logger.warn('tokens are verified by the development key: set JWT_JWKS_URL or JWT_SECRET');
+  }
+  return { kind: 'secret', secret: key };
 }
 
 /** Leaves word for `genesis endpoints`, unless the instance that owns the infrastructure has done so. */

@@ -8,10 +8,10 @@ export function endpointsCommand(env: Readonly<Record<string, string | undefined
     .description('where the running instance can be reached: for psql, kcat and Kafka’s own tools')
     .option('--json', 'one line of JSON: {"api","postgres","kafka"}')
     .action(async ({ json }: { json?: true }) => {
-      const { dataDir } = loadConfig(env, 'database').local;
+      const { dataDir } = loadConfig(env, 'tool').local;
       const endpoints = await readEndpoints(dataDir);
       if (endpoints === null)
-        throw new Error(`no instance runs with the data folder ${dataDir}: start one with \`genesis start\``);
+        throw new Error(`no instance runs with the data folder ${dataDir}: start one with \`npx genesis start\``);
       const { api, postgres, kafka } = endpoints;
       console.log(
         json

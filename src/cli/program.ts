@@ -38,13 +38,13 @@ export function createProgram(actions: Actions, env: Environment, version: strin
 
 const HELP = `
 First steps:
-  $ genesis start                     API and relay, with their own PostgreSQL and Kafka in .genesis/
-  $ genesis token --user ada          a token for development, to send as "Authorization: Bearer …"
-  $ genesis endpoints --json          where API, PostgreSQL and Kafka can be reached
+  $ npx genesis start                     API and relay, with their own PostgreSQL and Kafka in .genesis/
+  $ npx genesis token --user ada          a token for development, to send as "Authorization: Bearer …"
+  $ npx genesis endpoints --json          where API, PostgreSQL and Kafka can be reached
 
 In production, with DATABASE_URL, KAFKA_BROKERS and JWT_JWKS_URL set:
-  $ genesis migrate && genesis api    as many of it as you like
-  $ genesis relay                     one drains the outbox, further ones stand by
+  $ npx genesis migrate && npx genesis api    as many of it as you like
+  $ npx genesis relay                     one drains the outbox, further ones stand by
 
 Configuration is by environment variables: docs/configuration.md has them all.
 Exit codes: 0 done · 1 failed, the message says why · 2 wrong usage or configuration`;

@@ -2,9 +2,14 @@ import { Command } from 'commander';
 import type { Actions } from './program.ts';
 
 const OWN = `
-With neither DATABASE_URL (or POSTGRES_HOST) nor KAFKA_BROKERS (or KAFKA_HOST) set it uses the PostgreSQL and Kafka of the
-instance that runs in this folder, or starts its own; their data is kept in LOCAL_DATA_DIR (.genesis).
+With neither DATABASE_URL (or POSTGRES_HOST) nor KAFKA_BROKERS (or KAFKA_HOST) set it starts its own PostgreSQL and Kafka; their
+data is kept in LOCAL_DATA_DIR (.genesis). One such instance per folder: \`api\` and \`relay\` can join it.
 Ctrl-C or SIGTERM stops everything within 10 seconds.`;
+
+const JOINS = `
+With neither DATABASE_URL (or POSTGRES_HOST) nor KAFKA_BROKERS (or KAFKA_HOST) set it uses the PostgreSQL and Kafka of the
+instance that runs in this folder or, if none does, starts its own.
+Ctrl-C or SIGTERM stops it within 10 seconds.`;
 
 /** The sub-commands that run services until a signal ends them. */
 export function runCommands(actions: Actions): readonly Command[] {
@@ -15,11 +20,11 @@ export function runCommands(actions: Actions): readonly Command[] {
       .action(() => actions.run(null)),
     new Command('api')
       .description('run the HTTP API alone')
-      .addHelpText('after', OWN)
+      .addHelpText('after', JOINS)
       .action(() => actions.run('api-gateway')),
     new Command('relay')
       .description('run the relay alone: outbox → Kafka; a second one stands by')
-      .addHelpText('after', OWN)
+      .addHelpText('after', JOINS)
       .action(() => actions.run('message-relay')),
   ];
 }

@@ -16,7 +16,7 @@ export function tokenCommand(env: Readonly<Record<string, string | undefined>>):
     .requiredOption('--user <name>', 'who it is for: the `sub` of the token, 1–255 characters', parseUser)
     .addOption(
       new Option('--role <role...>', 'roles; without any the user is an author')
-        .choices(['agent', 'operator'])
+        .choices(['author', 'agent', 'operator'])
         .default([]),
     )
     .option('--expires-in <seconds>', 'how long it is valid', parseSeconds, 86_400)
@@ -25,7 +25,7 @@ export function tokenCommand(env: Readonly<Record<string, string | undefined>>):
       '\nSigned with JWT_SECRET or, without it, the development key in LOCAL_DATA_DIR. With JWT_JWKS_URL the identity provider signs.',
     )
     .action(async ({ user, role, expiresIn }: TokenOptions) => {
-      const config = loadConfig(env);
+      const config = loadConfig(env, 'tool');
       const { rolesClaim, issuer, audience } = config.tokenRules;
       const token = await createDevelopmentToken({
         secret: await signingSecret(config),
@@ -44,7 +44,11 @@ async function signingSecret({ tokenKeys, production, local }: Config): Promise<
   if (tokenKeys?.kind === 'jwks')
     throw new Error('JWT_JWKS_URL is set: tokens come from the identity provider, not from here');
   if (production) throw new Error('NODE_ENV=production: tokens are made for development only');
-  return tokenKeys?.secret ?? (await developmentKey(local.dataDir));
+  if (tokenKeys !== null) return tokenKeys.secret;
+  const { key, isNew } = await developmentKey(local.dataDir);
+  if (isNew)
+    console.error(`made a new development key in ${local.dataDir}: only an instance with this data folder knows it`);
+  return key;
 }
 
 function parseUser(value: string): string {

@@ -23,10 +23,10 @@ const LIMITS = {
  * @throws ConfigError, or an Error that says how to name a database.
  */
 export async function databaseUrl(env: Environment): Promise<string> {
-  const config = loadConfig(env, 'database');
+  const config = loadConfig(env, 'tool');
   const url = config.database?.url ?? (await readEndpoints(config.local.dataDir))?.postgres;
   if (url !== undefined) return url;
-  throw new Error('no database: set DATABASE_URL, or start an instance with `genesis start` first');
+  throw new Error('no database: set DATABASE_URL, or start an instance with `npx genesis start` first');
 }
 
 /**
@@ -41,7 +41,7 @@ export async function withDatabase<Result>(
   use: (pool: ReturnType<typeof createPool>) => Promise<Result>,
 ): Promise<Result> {
   const url = await databaseUrl(env);
-  const { logLevel } = loadConfig(env, 'database');
+  const { logLevel } = loadConfig(env, 'tool');
   const pool = createPool({ url, poolSize: 1 }, name, createLogger({ level: logLevel, readable: true }), LIMITS);
   try {
     return await use(pool);

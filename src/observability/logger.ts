@@ -14,7 +14,8 @@ export interface LoggerOptions {
 /** JSON lines on standard output, or readable ones. Written at once: nothing is lost when the process ends. */
 export function createLogger({ level, readable }: LoggerOptions): Logger {
   const redact = { paths: SECRETS, censor: '[secret]' };
-  if (!readable) return pino({ level, redact }, pino.destination({ sync: true }));
+  const serializers = { err: describeError };
+  if (!readable) return pino({ level, redact, serializers }, pino.destination({ sync: true }));
   const stream = pretty({
     colorize: process.stdout.isTTY,
     ignore: 'pid,hostname',
@@ -22,5 +23,29 @@ export function createLogger({ level, readable }: LoggerOptions): Logger {
     singleLine: true,
     sync: true,
   });
-  return pino({ level, redact }, stream);
+  return pino({ level, redact, serializers }, stream);
+}
+
+/** What a line tells of an error. Not all that hangs on it: drivers hang their connections on theirs, keys and all. */
+interface DescribedError {
+  readonly type: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly stack?: string;
+  readonly cause?: DescribedError;
+}
+
+/** How deep causes are told. */
+const CAUSES_MAX = 5;
+
+export function describeError(error: unknown, depth = 0): DescribedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: String(error) };
+  const { name, message, stack, cause } = error;
+  return {
+    type: name,
+    message,
+    ...('code' in error && typeof error.code === 'string' ? { code: error.code } : {}),
+    ...(stack === undefined ? {} : { stack }),
+    ...(cause === undefined || depth >= CAUSES_MAX ? {} : { cause: describeError(cause, depth + 1) }),
+  };
 }

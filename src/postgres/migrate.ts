@@ -72,7 +72,7 @@ async function takeLock(client: pg.Client): Promise<void> {
     await client.query('RESET lock_timeout');
   } catch (error) {
     throw new Error(
-      'another program has been migrating this database for too long: find it in pg_stat_activity (application_name genesis-migrate), end it, and run `genesis migrate` again',
+      'another program has been migrating this database for too long: find it in pg_stat_activity (application_name genesis-migrate), end it, and run `npx genesis migrate` again',
       { cause: error },
     );
   }

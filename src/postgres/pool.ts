@@ -54,6 +54,6 @@ export function createPool(
     options: SERVER_OPTIONS.map((setting) => `-c ${setting}`).join(' '),
   });
   // An idle connection that breaks is replaced at the next use; without a listener the error would end the process.
-  pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection broke'));
+  pool.on('error', (error) => logger.warn({ error: error.message }, 'an idle database connection broke'));
   return pool;
 }

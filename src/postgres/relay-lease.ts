@@ -6,6 +6,8 @@ import { ConnectionLost, openWatchedConnection, type WatchedConnection } from '.
 export interface RelayLeaseOptions {
   /** Milliseconds between a standby's tries to take over. Default 500. */
   readonly standbyInterval?: number;
+  /** Called once per wait, when somebody else is found to hold the lease. */
+  readonly onStandby?: () => void;
   /** Milliseconds without an answer after which the connection counts as lost. Default 10,000. */
   readonly callTimeout?: number;
   /** Milliseconds between heartbeats while nothing else is asked. Default 2,000. */
@@ -34,7 +36,7 @@ export function createRelayLease(databaseUrl: string, options: RelayLeaseOptions
       signal.addEventListener('abort', giveUp, { once: true });
       try {
         signal.throwIfAborted();
-        await takeLock(connection, standbyInterval, signal);
+        await takeLock(connection, { interval: standbyInterval, onStandby: options.onStandby }, signal);
       } catch (error) {
         connection.close();
         signal.throwIfAborted();
@@ -47,10 +49,20 @@ export function createRelayLease(databaseUrl: string, options: RelayLeaseOptions
   };
 }
 
-async function takeLock(connection: WatchedConnection, interval: number, signal: AbortSignal): Promise<void> {
-  for (;;) {
+interface Standby {
+  readonly interval: number;
+  readonly onStandby: (() => void) | undefined;
+}
+
+async function takeLock(
+  connection: WatchedConnection,
+  { interval, onStandby }: Standby,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
     const [row] = await connection.query<{ held: boolean }>(TRY_LOCK, []);
     if (row?.held === true) return;
+    if (tries === 0) onStandby?.();
     await sleep(interval, undefined, { signal });
     signal.throwIfAborted();
   }

@@ -23,7 +23,7 @@ export async function readSettings(read: Read): Promise<DatabaseSettings> {
     return row;
   } catch (error) {
     if (errorCode(error) === UNDEFINED_TABLE) {
-      throw new Error('the database has no Genesis tables: run `genesis migrate` first', { cause: error });
+      throw new Error('the database has no Genesis tables: run `npx genesis migrate` first', { cause: error });
     }
     throw error;
   }

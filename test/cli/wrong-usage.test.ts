@@ -10,7 +10,7 @@ const usages: readonly (readonly [readonly string[], string])[] = [
   [['token'], "required option '--user <name>' not specified"],
   [['token', '--user', ''], 'It must have 1 to 255 characters'],
   [['token', '--user', 'system'], 'is the program itself'],
-  [['token', '--user', 'ada', '--role', 'king'], 'Allowed choices are agent, operator'],
+  [['token', '--user', 'ada', '--role', 'king'], 'Allowed choices are author, agent, operator'],
   [['token', '--user', 'ada', '--expires-in', '0'], 'It must be a whole number of seconds'],
   [['relay', 'now'], 'too many arguments'],
   [['migrate', '--down'], 'unknown option'],

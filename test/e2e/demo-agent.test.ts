@@ -40,7 +40,7 @@ function start(env: Readonly<Record<string, string>>) {
 }
 
 async function author(dataDir: string, api: string) {
-  const secret = await developmentKey(dataDir);
+  const { key: secret } = await developmentKey(dataDir);
   const token = await createDevelopmentToken({ secret, user: 'ada', roles: [], expiresIn: 3_600 });
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   return async (path: string, body?: object) => {

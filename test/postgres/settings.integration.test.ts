@@ -25,7 +25,7 @@ it('tells the number of shards that the first migration fixed', async () => {
 
 it('says what to do with a database that was never migrated', async () => {
   const [, empty] = pools;
-  await expect(empty && readSettings(createRead(empty, 5_000))).rejects.toThrow('run `genesis migrate` first');
+  await expect(empty && readSettings(createRead(empty, 5_000))).rejects.toThrow('run `npx genesis migrate` first');
 });
 
 it('gives up in time when all connections are taken, and leaves the one that comes late to others', async () => {
