@@ -16,12 +16,17 @@ export async function untilAvailable<T>(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<T> {
+  let told = false;
   for (let pause = PAUSE.first; ; pause = Math.min(pause * 2, PAUSE.most)) {
     try {
-      return await action();
+      const result = await action();
+      if (told) logger.info(`${what} is there`);
+      return result;
     } catch (error) {
       if (!(error instanceof GenesisError) || error.code !== 'UNAVAILABLE') throw error;
-      logger.warn({ error: error.cause instanceof Error ? error.cause.message : error.message }, `waiting for ${what}`);
+      const words = error.cause instanceof Error ? error.cause.message : error.message;
+      if (!told) logger.warn({ error: words }, `waiting for ${what}: is DATABASE_URL (or POSTGRES_HOST …) right?`);
+      told = true;
       await delay(pause * (0.5 + Math.random() / 2), undefined, { signal });
     }
   }
