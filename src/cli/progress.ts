@@ -8,7 +8,7 @@ export interface ProgressOptions {
   readonly stream: ProgressStream;
   /** How much there is to do. May turn out to be less or more. */
   readonly total: number;
-  /** What is counted: `sessions`. */
+  /** What is counted, one of it: `session`. */
   readonly unit: string;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
@@ -68,7 +68,7 @@ export class Progress {
   #share(done: number): string {
     const { total, unit } = this.#options;
     const percent = Math.floor(this.#part(done) * 100);
-    return `${percent} % · ${count(done)} of ${count(Math.max(total, done))} ${unit}`;
+    return `${percent} % · ${count(done)} of ${counted(Math.max(total, done), unit)}`;
   }
 
   #left(done: number): string {
@@ -85,6 +85,11 @@ function bar(part: number): string {
 /** 1234567 → 1,234,567 */
 export function count(number: number): string {
   return number.toLocaleString('en-US');
+}
+
+/** 1 session, 1,234 sessions */
+export function counted(number: number, unit: string): string {
+  return `${count(number)} ${unit}${number === 1 ? '' : 's'}`;
 }
 
 /** Milliseconds in words: 0.4 s, 42 s, 3 min 20 s, 2 h 5 min. */

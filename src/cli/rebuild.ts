@@ -3,8 +3,10 @@ import { FINDINGS, mendOf } from '../events/findings.ts';
 import { rebuild, type RebuildCounts, type RebuildOptions } from '../events/rebuild.ts';
 import type { SessionId } from '../genesis/ids.ts';
 import { createAuditStore } from '../postgres/audit-store.ts';
-import { count, duration, Progress } from './progress.ts';
-import { parseSessionId } from './session-option.ts';
+import { createRead } from '../postgres/read.ts';
+import { readSettings } from '../postgres/settings.ts';
+import { count, counted, duration, Progress } from './progress.ts';
+import { mustExist, parseSessionId } from './session-option.ts';
 import { WHICH_DATABASE, withDatabase } from './with-database.ts';
 
 interface RebuildCommandOptions {
@@ -27,14 +29,19 @@ export function rebuildCommand(env: Readonly<Record<string, string | undefined>>
     .option('--dry-run', 'tell what would be rebuilt, and write nothing')
     .addHelpText('after', `${HELP}${WHICH_DATABASE}`)
     .action(async (options: RebuildCommandOptions) => {
-      const { problems } = await withDatabase(env, 'genesis-rebuild', (pool) => run(options, createAuditStore(pool)));
+      const { sessions, problems } = await withDatabase(env, 'genesis-rebuild', async (pool) => {
+        // Says so if the database was never migrated.
+        await readSettings(createRead(pool, 10_000));
+        return run(options, createAuditStore(pool));
+      });
+      mustExist(options.session, sessions);
       if (problems > 0) process.exitCode = 1;
     });
 }
 
 async function run(options: RebuildCommandOptions, store: RebuildOptions['store']): Promise<RebuildCounts> {
   const total = options.session === undefined ? await store.countSessions() : 1;
-  const progress = new Progress({ stream: process.stderr, total, unit: 'sessions', now: () => performance.now() });
+  const progress = new Progress({ stream: process.stderr, total, unit: 'session', now: () => performance.now() });
   const say = (text: string) => {
     progress.clear();
     console.log(text);
@@ -51,11 +58,11 @@ async function run(options: RebuildCommandOptions, store: RebuildOptions['store'
       onProblem: (problem) => say(describe(problem)),
       onProgress: ({ sessions, events, after }) => {
         last = after;
-        progress.update(sessions, `${count(events)} events${progress.terminal ? '' : ` · up to ${after}`}`);
+        progress.update(sessions, `${counted(events, 'event')}${progress.terminal ? '' : ` · up to ${after}`}`);
       },
       signal: interrupted(),
     });
-    say(summary(counts, verb, progress.elapsed));
+    if (options.session === undefined || counts.sessions > 0) say(summary(counts, verb, progress.elapsed));
     return counts;
   } catch (error) {
     progress.clear();
@@ -82,7 +89,7 @@ function describe(problem: Parameters<RebuildOptions['onProblem']>[0]): string {
 
 function summary({ sessions, events, rebuilt, problems }: RebuildCounts, verb: string, elapsed: number): string {
   const failed = problems === 0 ? '' : `, ${count(problems)} could not be`;
-  return `${count(sessions)} sessions with ${count(events)} events in ${duration(elapsed)}: ${verb} ${count(rebuilt)}${failed}`;
+  return `${counted(sessions, 'session')} with ${counted(events, 'event')} in ${duration(elapsed)}: ${verb} ${count(rebuilt)}${failed}`;
 }
 
 function messageOf(error: unknown): string {

@@ -8,3 +8,11 @@ export function parseSessionId(value: string): SessionId {
   }
   return value.toLowerCase() as SessionId;
 }
+
+/**
+ * @param sessions How many were found.
+ * @throws Error if one was asked for and no table knows of it
+ */
+export function mustExist(asked: SessionId | undefined, sessions: number): void {
+  if (asked !== undefined && sessions === 0) throw new Error(`there is no such session: ${asked}`);
+}

@@ -7,8 +7,8 @@ import { shardOf } from '../outbox/shard.ts';
 import { createAuditStore } from '../postgres/audit-store.ts';
 import { createRead } from '../postgres/read.ts';
 import { readSettings } from '../postgres/settings.ts';
-import { count, duration, Progress } from './progress.ts';
-import { parseSessionId } from './session-option.ts';
+import { counted, duration, Progress } from './progress.ts';
+import { mustExist, parseSessionId } from './session-option.ts';
 import { WHICH_DATABASE, withDatabase } from './with-database.ts';
 
 interface VerifyCommandOptions {
@@ -48,7 +48,7 @@ type Sources = Pick<Parameters<typeof verify>[0], 'store' | 'wire'>;
 
 async function run({ session, retentionDays, json }: VerifyCommandOptions, sources: Sources): Promise<VerifyCounts> {
   const total = session === undefined ? await sources.store.countSessions() : 1;
-  const progress = new Progress({ stream: process.stderr, total, unit: 'sessions', now: () => performance.now() });
+  const progress = new Progress({ stream: process.stderr, total, unit: 'session', now: () => performance.now() });
   const counts = await verify({
     ...sources,
     retention: retentionDays * DAY,
@@ -57,9 +57,10 @@ async function run({ session, retentionDays, json }: VerifyCommandOptions, sourc
       progress.clear();
       console.log(json ? asJson(finding) : asText(finding));
     },
-    onProgress: ({ sessions, events }) => progress.update(sessions, `${count(events)} events`),
+    onProgress: ({ sessions, events }) => progress.update(sessions, counted(events, 'event')),
   });
   progress.clear();
+  mustExist(session, counts.sessions);
   console.log(json ? summaryAsJson(counts) : summaryAsText(counts, progress.elapsed));
   return counts;
 }
@@ -85,8 +86,8 @@ function summaryAsJson({ sessions, events, findings }: VerifyCounts): string {
 }
 
 function summaryAsText({ sessions, events, findings }: VerifyCounts, elapsed: number): string {
-  const differences = findings === 0 ? 'everything agrees' : `${count(findings)} differences`;
-  return `${count(sessions)} sessions with ${count(events)} events in ${duration(elapsed)}: ${differences}`;
+  const differences = findings === 0 ? 'everything agrees' : counted(findings, 'difference');
+  return `${counted(sessions, 'session')} with ${counted(events, 'event')} in ${duration(elapsed)}: ${differences}`;
 }
 
 function parseDays(value: string): number {

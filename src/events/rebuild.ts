@@ -47,8 +47,11 @@ type Counts = { -readonly [K in keyof RebuildCounts]: RebuildCounts[K] };
 export async function rebuild(options: RebuildOptions): Promise<RebuildCounts> {
   const counts: Counts = { sessions: 0, events: 0, rebuilt: 0, problems: 0, after: options.after };
   const { sessionId } = options;
-  if (sessionId !== null) await rebuildPage(() => Promise.resolve([sessionId]), options, counts);
-  else while (await rebuildPage((snapshot) => snapshot.sessionsAfter(counts.after, PAGE), options, counts));
+  if (sessionId !== null) {
+    await rebuildPage(() => Promise.resolve([sessionId]), options, counts);
+    // A row without events would have been a problem.
+    if (counts.events === 0 && counts.problems === 0) counts.sessions = 0;
+  } else while (await rebuildPage((snapshot) => snapshot.sessionsAfter(counts.after, PAGE), options, counts));
   return counts;
 }
 

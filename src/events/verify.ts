@@ -33,7 +33,8 @@ export interface VerifyCounts {
  * Proves that the tables agree, or says where they don't: versions without a gap, projection = fold(events), each event in the
  * outbox as it must be, each command with its events. Reads only, beside running commands, in bounded memory.
  *
- * @returns the counts; the proof is complete and clean when `findings` is 0.
+ * @returns the counts; the proof is complete and clean when `findings` is 0. No table knows of the one session that was asked for
+ *   when `sessions` is 0.
  * @throws GenesisError UNAVAILABLE; the signal's reason
  */
 export async function verify(options: VerifyOptions): Promise<VerifyCounts> {
@@ -48,6 +49,8 @@ export async function verify(options: VerifyOptions): Promise<VerifyCounts> {
   else {
     await verifyPage(() => Promise.resolve([sessionId]), run);
     for (const row of await store.strayRowsOf(sessionId)) found(strayRow(row));
+    // A row without events would have been found.
+    if (counts.events === 0 && counts.findings === 0) counts.sessions = 0;
   }
   return counts;
 }

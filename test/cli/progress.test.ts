@@ -10,7 +10,7 @@ function progressOf(isTTY: boolean | undefined, total = 1_000) {
   const progress = new Progress({
     stream: { isTTY, write: (text: string) => written.push(text) },
     total,
-    unit: 'sessions',
+    unit: 'session',
     now: () => time,
   });
   return {

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { SessionId } from '../../src/genesis/ids.ts';
 import { submitFeedback, updateSession } from '../genesis/given.ts';
 import { startAuditRig, type AuditRig } from '../events/audit-rig.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 
 const MAIN = new URL('../../src/bin/main.ts', import.meta.url).pathname;
 
@@ -24,8 +25,10 @@ describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
   });
   afterAll(() => rig.stop());
 
-  async function genesis(...args: readonly string[]): Promise<Output> {
-    const env = { ...process.env, DATABASE_URL: rig.url, KAFKA_BROKERS: 'localhost:9092' };
+  const genesis = (...args: readonly string[]) => genesisOn(rig.url, ...args);
+
+  async function genesisOn(url: string, ...args: readonly string[]): Promise<Output> {
+    const env = { ...process.env, DATABASE_URL: url, KAFKA_BROKERS: 'localhost:9092' };
     const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const [out, err, [code]] = await Promise.all([
       text(child.stdout),
@@ -60,17 +63,34 @@ describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
       `PROJECTION_DIFFERS  session ${second}\n  Its row in genesis_sessions is not what its events say: title is another; version is 77, not 2\n  → genesis rebuild --session ${second}\n`,
     );
     expect(found.out).not.toContain('secret');
-    expect(found.out.trimEnd().split('\n').at(-1)).toMatch(/^1 sessions with 2 events in .*: 1 differences$/u);
+    expect(found.out.trimEnd().split('\n').at(-1)).toMatch(/^1 session with 2 events in .*: 1 difference$/u);
 
     const dry = await genesis('rebuild', '--dry-run');
     expect(dry).toMatchObject({ code: 0, err: '' });
     expect(dry.out).toContain(`would rebuild session ${first}: title is another; version is 77, not 2\n`);
     expect((await genesis('rebuild', '--session', String(second))).out).toMatch(
-      /^rebuilt session .*\n1 sessions with 2 events in .*: rebuilt 1\n$/u,
+      /^rebuilt session .*\n1 session with 2 events in .*: rebuilt 1\n$/u,
     );
     expect((await genesis('rebuild')).out).toContain(`rebuilt session ${first}`);
     expect([await rig.row(first as SessionId), await rig.row(second as SessionId)]).toEqual(before);
     expect(await rig.findings()).toEqual([]);
+  });
+
+  it.each(['verify', 'rebuild'])('%s fails for a session that does not exist, and says so', async (command) => {
+    const id = '01900000-0000-7000-8000-0000000000aa';
+    expect(await genesis(command, '--session', id)).toEqual({
+      code: 1,
+      out: '',
+      err: `genesis: there is no such session: ${id}\n`,
+    });
+  });
+
+  it.each(['verify', 'rebuild'])('%s says what to do about a database that was never migrated', async (command) => {
+    const empty = await createEmptyDatabase();
+    onTestFinished(() => empty.drop());
+    const { code, err } = await genesisOn(empty.url, command);
+    expect(code).toBe(1);
+    expect(err).toMatch(/^genesis: the database has no Genesis tables: run `.*genesis migrate` first\n$/u);
   });
 
   it('fail when something cannot be mended, and say what is to be done', async () => {
