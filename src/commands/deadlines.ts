@@ -29,6 +29,9 @@ const PAUSE = { idle: 5_000, least: 250, retry: 1_000 };
 /** Each pause is longer by up to this share of it, and 250 ms at most: replicas that know the same deadline do not march in step. */
 const JITTER = { share: 0.2, most: 250 };
 
+/** What became of an overdue request: `ended` by us or by somebody who was faster; `away`: what that needs was not there. */
+type End = 'ended' | 'away' | 'stays';
+
 /**
  * Fails requests that nobody answered in time, by an internal command on the path that all commands take. Every API replica
  * runs one; the session's lock decides which of them, or an agent's late answer, comes first. To the others it says
@@ -46,6 +49,8 @@ export class Deadlines implements Service {
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> = Promise.resolve();
   #running = false;
+  /** Whether what this needs was away when it was needed last: told once when it goes, and once when it is back. */
+  #away = false;
 
   constructor(requests: OverdueRequests, commands: CommandService, settings: DeadlineSettings, logger: Logger) {
     this.#requests = requests;
@@ -83,7 +88,8 @@ export class Deadlines implements Service {
     try {
       pause = await this.#failAllOverdue();
     } catch (error) {
-      this.#logger.warn({ err: error }, 'cannot look for requests past their deadline; trying again');
+      if (error instanceof GenesisError) this.#tellAway(error);
+      else this.#logger.error({ err: error }, 'cannot look for requests past their deadline; trying again');
     }
     if (this.#running) this.#lookIn(pause);
   }
@@ -92,21 +98,22 @@ export class Deadlines implements Service {
   async #failAllOverdue(): Promise<number> {
     const { pageSize, generationTimeout } = this.#settings;
     let place: OverduePlace | null = null;
-    let failures = 0;
+    const ends: End[] = [];
     while (this.#running) {
       const page = await this.#requests.find(place, pageSize);
-      const failed = await Promise.all(page.overdue.map((request) => this.#fail(request)));
-      failures += failed.filter((done) => !done).length;
+      ends.push(...(await Promise.all(page.overdue.map((request) => this.#fail(request)))));
       place = page.next;
       if (place !== null) continue;
+      if (!ends.includes('away')) this.#tellBack();
       const due = page.nextDueIn ?? PAUSE.idle;
-      return Math.max(PAUSE.least, Math.min(due, PAUSE.idle, generationTimeout, failures > 0 ? PAUSE.retry : due));
+      const retry = ends.every((end) => end === 'ended') ? due : PAUSE.retry;
+      return Math.max(PAUSE.least, Math.min(due, PAUSE.idle, generationTimeout, retry));
     }
     return PAUSE.idle;
   }
 
-  /** Whether the request is ended, by us or by somebody who was faster. Never rejects. */
-  async #fail({ requestId, sessionId }: OverdueRequest): Promise<boolean> {
+  /** Never rejects. */
+  async #fail({ requestId, sessionId }: OverdueRequest): Promise<End> {
     const about = { session: sessionId, request: requestId };
     try {
       const outcome = await this.#commands.execute({
@@ -121,19 +128,35 @@ export class Deadlines implements Service {
       return this.#tell(outcome, about);
     } catch (error) {
       // Certainly not ended, or nobody knows: the next look finds out.
-      const level = error instanceof GenesisError ? 'warn' : 'error';
-      this.#logger[level]({ err: error, ...about }, 'a request past its deadline could not be failed; trying again');
-      return false;
+      if (error instanceof GenesisError) {
+        this.#tellAway(error);
+        return 'away';
+      }
+      this.#logger.error({ err: error, ...about }, 'a request past its deadline could not be failed; trying again');
+      return 'stays';
     }
   }
 
-  #tell(outcome: CommandOutcome, about: object): boolean {
+  #tell(outcome: CommandOutcome, about: object): End {
     if (outcome.kind === 'accepted') {
       this.#logger.info(about, 'a request failed: nobody answered it in time');
-      return true;
+      return 'ended';
     }
-    if (outcome.refusal.code === 'NOTHING_TO_ANSWER') return true;
+    if (outcome.refusal.code === 'NOTHING_TO_ANSWER') return 'ended';
     this.#logger.error({ ...about, refusal: outcome.refusal }, 'a request past its deadline cannot be failed');
-    return false;
+    return 'stays';
+  }
+
+  /** Without a stack: nothing is wrong here. */
+  #tellAway({ message, cause }: GenesisError): void {
+    if (this.#away) return;
+    this.#away = true;
+    const why = cause instanceof Error ? { cause: cause.message } : {};
+    this.#logger.warn({ error: message, ...why }, 'requests past their deadline wait: trying again until it works');
+  }
+
+  #tellBack(): void {
+    if (this.#away) this.#logger.info('requests past their deadline are failed again');
+    this.#away = false;
   }
 }

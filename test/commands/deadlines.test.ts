@@ -22,7 +22,7 @@ class Inbox implements OverdueRequests {
     this.looks += 1;
     if (this.failLooks > 0) {
       this.failLooks -= 1;
-      throw new GenesisError('UNAVAILABLE', 'away');
+      throw new GenesisError('UNAVAILABLE', 'away', {}, { cause: new Error('no route') });
     }
     const from = after === null ? -Infinity : Number(after.deadline);
     const rows = [...this.due]
@@ -165,7 +165,7 @@ describe('the time limit of requests', () => {
     expect(failed().slice(7)).toEqual([1, 2, 3, 1, 2, 3]);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(inbox.due.size).toBe(0);
-    expect(log.lines.filter(({ level }) => level === 40)).toHaveLength(9);
+    expect(log.lines.filter(({ level }) => level === 40)).toHaveLength(1);
   });
 
   it('tells a refusal that should not be, and a defect, as errors', async () => {
@@ -179,13 +179,29 @@ describe('the time limit of requests', () => {
     expect(log.lines.map(({ level }) => level)).toEqual([50, 50]);
   });
 
-  it('goes on after the database was away', async () => {
+  it('goes on after the database was away, which it tells once, without a stack, as it does its return', async () => {
     inbox.due.set(1, -1);
     inbox.failLooks = 3;
     await deadlines.start();
     await vi.advanceTimersByTimeAsync(3_001);
     expect(failed()).toEqual([1]);
-    expect(log.lines.filter(({ level }) => level === 40)).toHaveLength(3);
+    expect(log.lines.map(({ level, msg }) => [level, msg])).toEqual([
+      [40, 'requests past their deadline wait: trying again until it works'],
+      [30, 'a request failed: nobody answered it in time'],
+      [30, 'requests past their deadline are failed again'],
+    ]);
+    expect(log.lines[0]).toMatchObject({ error: 'away', cause: 'no route' });
+    expect(log.text()).not.toContain('stack');
+    inbox.failLooks = 2;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(log.lines.slice(3).map(({ level }) => level)).toEqual([40, 30]);
+  });
+
+  it('tells a defect of its looks with all that is known of it', async () => {
+    inbox.find = () => Promise.reject(new Error('a defect'));
+    await deadlines.start();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(log.lines).toMatchObject([{ level: 50, err: { message: 'a defect' } }]);
   });
 
   it('looks at least as often as the shortest time limit', async () => {
