@@ -807,11 +807,11 @@ export interface OverloadedProblem {
 }
 
 /**
- * A dependency is away; nothing was written. The same request may succeed later.
+ * A dependency is away. The same request may succeed later.
  */
 export interface UnavailableProblem {
   type: 'urn:genesis:error:UNAVAILABLE';
-  title: 'A dependency is away; nothing was written';
+  title: 'A dependency is away';
   status: 503;
   detail: string;
   /** The path of the request */

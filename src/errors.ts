@@ -22,7 +22,7 @@ export const ERRORS = {
   RATE_LIMITED: { status: 429, retryable: true, title: 'Too many requests' },
   INTERNAL_ERROR: { status: 500, retryable: false, title: 'A defect in this service' },
   OVERLOADED: { status: 503, retryable: true, title: 'Too many commands wait; nothing was written' },
-  UNAVAILABLE: { status: 503, retryable: true, title: 'A dependency is away; nothing was written' },
+  UNAVAILABLE: { status: 503, retryable: true, title: 'A dependency is away' },
   OUTCOME_UNKNOWN: {
     status: 504,
     retryable: true,

@@ -9,14 +9,13 @@ import { registerHealthRoutes } from './health-routes.ts';
 import { malformed, parseJsonBody } from './json-body.ts';
 import { registerOpenApi } from './openapi/document.ts';
 import { registerReader } from './openapi/reader.ts';
-import { pathOf } from './paths.ts';
 import { DEFAULT_LIMITS, type HttpDependencies, type HttpLimits } from './ports.ts';
-import { problemOf } from './problem.ts';
 import { registerQueryRoutes } from './query-routes.ts';
 import { createRateLimit, rateLimited } from './rate-limit.ts';
 import { contextOf, principalOf } from './request-context.ts';
 import { isHost, isRepeated } from './request-headers.ts';
 import { logFailure, logRequest } from './request-log.ts';
+import { sendProblem } from './send-problem.ts';
 import { registerSessionRoutes } from './session-routes.ts';
 import { unauthenticated, type TokenVerifier } from './tokens.ts';
 import { GenesisError } from '../errors.ts';
@@ -53,9 +52,9 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
     logRequest(dependencies.logger, request, reply);
     done();
   });
-  app.setErrorHandler((error, request, reply) => sendProblem(dependencies, error, request, reply));
+  app.setErrorHandler((error, request, reply) => fail(dependencies, error, request, reply));
   // For routes that find out themselves that there is nothing: files that do not exist.
-  app.setNotFoundHandler((request, reply) => sendProblem(dependencies, nothingHere(), request, reply));
+  app.setNotFoundHandler((request, reply) => fail(dependencies, nothingHere(), request, reply));
   readOnlyJson(app);
 
   // Before the routes, which it collects; all in plugins, so that they come in this order.
@@ -90,7 +89,7 @@ function createFastify(dependencies: HttpDependencies, limits: HttpLimits, answe
     // While it stops, what still arrives on an open connection is answered as usual, and that connection then closed.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      sendProblem(dependencies, error, request, reply);
+      fail(dependencies, error, request, reply);
     },
     clientErrorHandler: (error, socket) => answerClientError(error, socket, answers.pendingOn(socket)),
   });
@@ -138,7 +137,7 @@ function readOnlyJson(app: FastifyInstance): void {
   });
 }
 
-function sendProblem(
+function fail(
   { logger }: HttpDependencies,
   error: unknown,
   request: FastifyRequest,
@@ -146,6 +145,5 @@ function sendProblem(
 ): FastifyReply {
   const refusal = asGenesisError(error);
   logFailure(logger, refusal, request);
-  const problem = problemOf(refusal, { path: pathOf(request.url), traceId: contextOf(request).traceId });
-  return reply.code(problem.status).headers(problem.headers).send(problem.body);
+  return sendProblem(refusal, request, reply);
 }

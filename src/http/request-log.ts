@@ -5,14 +5,13 @@ import { pathOf } from './paths.ts';
 import { contextOf } from './request-context.ts';
 
 /**
- * One line per request: debug, since a busy API answers thousands a second; info when the answer was a 5xx. Only what is listed
- * here: no header, no body, no token, no query.
+ * One line per request: debug, since a busy API answers thousands a second, and since why one failed has a line of its own. Only
+ * what is listed here: no header, no body, no token, no query.
  */
 export function logRequest(logger: Logger, request: FastifyRequest, reply: FastifyReply): void {
-  const level = reply.statusCode >= 500 ? 'info' : 'debug';
-  if (!logger.isLevelEnabled(level)) return;
+  if (!logger.isLevelEnabled('debug')) return;
   const { traceId, principal } = contextOf(request);
-  logger[level](
+  logger.debug(
     {
       method: request.method,
       route: request.routeOptions.url ?? null,
@@ -27,11 +26,23 @@ export function logRequest(logger: Logger, request: FastifyRequest, reply: Fasti
 
 /** Why a request got a 5xx: a defect with all that is known of it, a dependency's absence with a line. */
 export function logFailure(logger: Logger, error: GenesisError, request: FastifyRequest): void {
-  if (ERRORS[error.code].status < 500) return;
-  const { traceId } = contextOf(request);
-  const facts = { code: error.code, method: request.method, path: pathOf(request.url), trace_id: traceId };
+  const { status } = ERRORS[error.code];
+  if (status < 500) return;
+  const { traceId, principal } = contextOf(request);
+  const facts = {
+    code: error.code,
+    method: request.method,
+    path: pathOf(request.url),
+    status,
+    trace_id: traceId,
+    user_id: principal?.userId ?? null,
+  };
   if (error.code === 'INTERNAL_ERROR') logger.error({ ...facts, err: described(error.cause) }, 'request failed');
-  else logger.warn({ ...facts, cause: described(error.cause).message }, error.message);
+  else logger.warn({ ...facts, ...causeOf(error) }, error.message);
+}
+
+function causeOf({ cause }: GenesisError): { readonly cause?: string } {
+  return cause === undefined ? {} : { cause: described(cause).message };
 }
 
 /** Not the error itself: drivers hang values of the request on theirs. */

@@ -3,6 +3,7 @@ import type { CommandRefusal } from '../../src/commands/ports.ts';
 import { ERRORS, GenesisError, type ErrorCode } from '../../src/errors.ts';
 import { asGenesisError } from '../../src/http/error-translation.ts';
 import { errorOfRefusal } from '../../src/http/refusals.ts';
+import type { ReadinessCheck } from '../../src/http/ports.ts';
 import { problemOf } from '../../src/http/problem.ts';
 import {
   call,
@@ -243,7 +244,27 @@ describe('health', () => {
       ],
     });
     expect(answer.body).not.toContain('s3cret');
-    expect(api.log.lines).toContainEqual(expect.objectContaining({ dependency: 'schema', detail: 'password s3cret' }));
+  });
+
+  it('tells the log why it is not ready when that changes, not at each probe', async () => {
+    const away = (name: string, detail: string) => ({ name, ok: false, detail });
+    let checks: readonly ReadinessCheck[] = [{ name: 'database', ok: true }];
+    const api = createApi({ readiness: async () => checks });
+    const probe = async (next: readonly ReadinessCheck[]) => {
+      checks = next;
+      await bare(api, '/readyz');
+    };
+    await probe(checks);
+    await probe([away('database', 'password s3cret')]);
+    await probe([away('database', 'port 55000')]);
+    await probe([away('database', 'password s3cret'), away('broker', 'gone')]);
+    await probe([{ name: 'database', ok: true }]);
+    expect(api.log.lines.filter(({ msg }) => msg !== 'request')).toMatchObject([
+      { level: 40, msg: 'not ready', why: ['database: password s3cret'] },
+      { level: 40, msg: 'not ready', why: ['database: password s3cret', 'broker: gone'] },
+      { level: 30, msg: 'ready again' },
+    ]);
+    expect(api.log.lines.filter(({ msg }) => msg === 'request').map(({ level }) => level)).toEqual(Array(5).fill(20));
   });
 
   it('is not ready when that cannot be learnt, in time or at all', async () => {

@@ -3,6 +3,7 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { CommandOutcome } from '../../src/commands/ports.ts';
+import { GenesisError } from '../../src/errors.ts';
 import type { HttpDependencies, HttpLimits } from '../../src/http/ports.ts';
 import { createApp } from '../../src/http/app.ts';
 import { createHttpServer, type HttpServer } from '../../src/http/server.ts';
@@ -54,8 +55,11 @@ describe('a server over real sockets', () => {
     expect(JSON.stringify(lines)).not.toMatch(/s3cret|eyJ/);
   });
 
-  it('logs a line at info when it failed, and none when the level is higher', async () => {
-    const api = createApi({ commands: { execute: () => Promise.reject(new Error('x')) } });
+  it.each<[string, Error, Partial<LogLine>]>([
+    ['a defect', new Error('x'), { level: 50, status: 500, code: 'INTERNAL_ERROR', user_id: 'a' }],
+    ['an absence', new GenesisError('UNAVAILABLE', 'away'), { level: 40, status: 503, msg: 'away', user_id: 'a' }],
+  ])('logs one line above debug when it failed by %s', async (_what, error, line) => {
+    const api = createApi({ commands: { execute: () => Promise.reject(error) } });
     const call = async () =>
       api.fastify.inject({
         url: SESSIONS,
@@ -64,11 +68,12 @@ describe('a server over real sockets', () => {
         payload: '{}',
       });
     await call();
-    expect(api.log.lines).toContainEqual(expect.objectContaining({ level: 30, msg: 'request', status: 500 }));
+    expect(api.log.lines.map(({ level }) => level)).toStrictEqual([line.level, 20]);
+    expect(api.log.text()).not.toContain('undefined');
     api.log.lines.length = 0;
-    api.log.logger.level = 'error';
+    api.log.logger.level = 'info';
     await call();
-    expect(api.log.lines.map(({ level }) => level)).toStrictEqual([50]);
+    expect(api.log.lines).toMatchObject([line]);
   });
 
   it('tells an unauthenticated client how to authenticate', async () => {
