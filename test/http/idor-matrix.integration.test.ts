@@ -273,7 +273,6 @@ describe('who is almost the owner, or almost privileged, is a stranger', () => {
     ['a letter with a mark', { as: 'alicé' }],
     ['an invisible character', { as: 'alice\u200b' }],
     ['a wildcard', { as: 'alic%' }],
-    ['the program itself', { as: 'system' }],
     ['a role that is none', { as: 'bob', roles: ['admin', 'Operator', 'AGENT', 'agent,operator', 'system'] }],
   ])('%s', async (_what, who) => {
     const sessionId = await newSession(ALICE);
