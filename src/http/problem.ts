@@ -26,11 +26,10 @@ export function problemType(code: ErrorCode): string {
   return `urn:genesis:error:${code}`;
 }
 
-/** Tells an error: its code's status and title, its own message and details, which never displace the members that all have. */
+/** Tells an error: its code's status and title, its own message, then its details, which never displace the members that all have. */
 export function problemOf(error: GenesisError, { path, traceId, status }: Occurrence): Problem {
   const { title, status: usual } = ERRORS[error.code];
-  const body = {
-    ...error.details,
+  const common = {
     type: problemType(error.code),
     title,
     status: status ?? usual,
@@ -40,7 +39,8 @@ export function problemOf(error: GenesisError, { path, traceId, status }: Occurr
     message: error.message,
     trace_id: traceId,
   };
-  return { status: body.status, headers: headersOf(error), body: JSON.stringify(body) };
+  const body = JSON.stringify({ ...common, ...error.details, ...common });
+  return { status: common.status, headers: headersOf(error), body };
 }
 
 function headersOf(error: GenesisError): Record<string, string> {

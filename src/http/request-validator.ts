@@ -19,7 +19,10 @@ export const compileRequestValidator: FastifySchemaCompiler<TObject> = ({ schema
   const validator = Compile(schema);
   const place = PLACES[httpPart] ?? httpPart;
   return (input: unknown) => {
-    const value = withIntegers(schema, input as Readonly<Record<string, unknown>>);
+    const asked = input as Readonly<Record<string, unknown>>;
+    const repeated = Object.keys(schema.properties).find((name) => Array.isArray(asked[name]));
+    if (repeated !== undefined) return { error: malformed(`The ${place} ${repeated} comes more than once`) };
+    const value = withIntegers(schema, asked);
     return validator.Check(value) ? { value } : { error: refusalOf(place, validator.Errors(value)) };
   };
 };

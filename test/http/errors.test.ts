@@ -45,6 +45,14 @@ describe('every error is a problem (RFC 9457) with the members that clients rely
     });
   });
 
+  it('has them in the order of the documentation, then what is particular', () => {
+    const error = new GenesisError('DUPLICATE_COMMAND', 'Why', { duplicate_command_id: 'x', status: 'theirs' });
+    const { body } = problemOf(error, { path: '/p', traceId: TRACE });
+    const common = ['type', 'title', 'status', 'detail', 'instance', 'error_code', 'message', 'trace_id'];
+    expect(Object.keys(JSON.parse(body) as object)).toStrictEqual([...common, 'duplicate_command_id']);
+    expect(JSON.parse(body)).toHaveProperty('status', 409);
+  });
+
   it('makes a trace id when the request brought none', async () => {
     const one = (await get(createApi(), '/nowhere')).json<{ trace_id: string }>().trace_id;
     const other = (await get(createApi(), '/nowhere')).json<{ trace_id: string }>().trace_id;

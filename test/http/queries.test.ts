@@ -244,6 +244,7 @@ describe('the history of a session', () => {
 describe('what cannot be read is a 400, before anything is looked up', () => {
   const cursor = (kind: 'sessions' | 'commands' | 'events', position: string) => encodeCursor(kind, position);
   it.each([
+    [`${SESSIONS}?limit=3&limit=4`, /query parameter limit comes more than once/],
     [`${SESSIONS}?limit=0`, /limit/],
     [`${SESSIONS}?limit=101`, /limit/],
     [`${SESSIONS}?limit=1.5`, /limit/],
