@@ -4,7 +4,7 @@
  * Genesis
  * A novel is created session by session: an author sends commands, and each that is accepted becomes events that reach Kafka, none lost, in order.
  *
- * Errors are `application/problem+json` (RFC 9457): rely on `error_code`. The first fault is told, in this order: 401; 413, 415, 400; 403; 404; 422 for the schema; the Idempotency-Key; 412; 409.
+ * Errors are `application/problem+json` (RFC 9457): rely on `error_code`. A path that does not exist is a 404 `NOT_FOUND`, and a method that does not work there a 405, before the token is looked at. Then the first fault is told, in this order: 401; 429; 413, 415, 400; 403; 404; 422 for the schema; the Idempotency-Key; 412; 409 for a duplicate; 409 for the session's state. After a 503 nothing was written; after a 504 that is not known.
  *
  * Text may hold any character but NUL; half of a surrogate pair is no character. Both are 400.
  * OpenAPI spec version: 1.0.0
@@ -230,6 +230,9 @@ export type RequestConceptGenerationCommandPayload = {
   style_preferences: string[];
 };
 
+/**
+ * When: at stage CONCEPT_SELECTION, while no request is outstanding. The session must be in progress.
+ */
 export interface RequestConceptGenerationCommand {
   command_type: RequestConceptGenerationCommandCommandType;
   payload: RequestConceptGenerationCommandPayload;
@@ -270,6 +273,9 @@ export type ProposeConceptsCommandPayload = {
   concepts: ProposeConceptsCommandPayloadConceptsItem[];
 };
 
+/**
+ * When: `request_id` is the outstanding request. The session must be in progress.
+ */
 export interface ProposeConceptsCommand {
   command_type: ProposeConceptsCommandCommandType;
   payload: ProposeConceptsCommandPayload;
@@ -291,6 +297,9 @@ export type FailConceptGenerationCommandPayload = {
   reason: string;
 };
 
+/**
+ * When: `request_id` is the outstanding request. The session must be in progress.
+ */
 export interface FailConceptGenerationCommand {
   command_type: FailConceptGenerationCommandCommandType;
   payload: FailConceptGenerationCommandPayload;
@@ -316,6 +325,9 @@ export type SubmitFeedbackCommandPayload = {
   target?: string;
 };
 
+/**
+ * When: at any stage. The session must be in progress.
+ */
 export interface SubmitFeedbackCommand {
   command_type: SubmitFeedbackCommandCommandType;
   payload: SubmitFeedbackCommandPayload;
@@ -346,6 +358,9 @@ export type ConfirmStageCommandPayload = {
   data?: ConfirmStageCommandPayloadData;
 };
 
+/**
+ * When: `stage` is the current stage. The session must be in progress.
+ */
 export interface ConfirmStageCommand {
   command_type: ConfirmStageCommandCommandType;
   payload: ConfirmStageCommandPayload;
@@ -371,6 +386,9 @@ export type UpdateSessionCommandPayload = {
   idea?: string;
 };
 
+/**
+ * When: at any stage. The session must be in progress.
+ */
 export interface UpdateSessionCommand {
   command_type: UpdateSessionCommandCommandType;
   payload: UpdateSessionCommandPayload;
@@ -391,6 +409,9 @@ export type AbandonSessionCommandPayload = {
   reason?: string;
 };
 
+/**
+ * When: at any stage. The session must be in progress.
+ */
 export interface AbandonSessionCommand {
   command_type: AbandonSessionCommandCommandType;
   payload: AbandonSessionCommandPayload;
@@ -1550,7 +1571,7 @@ export const getSendCommandUrl = (sessionId: string,) => {
 }
 
 /**
- * Each accepted command becomes events, committed before it is answered. ProposeConcepts and FailConceptGeneration are for agents, the others for authors.
+ * Each accepted command becomes events, committed before it is answered. ProposeConcepts and FailConceptGeneration are for agents, the others for authors. Each works only while the session is IN_PROGRESS; besides, RequestConceptGeneration only at stage CONCEPT_SELECTION while no request is outstanding, ConfirmStage only for the current stage, and ProposeConcepts and FailConceptGeneration only for the outstanding request.
  * @summary Send a command
  */
 export const sendCommand = async (sessionId: string,

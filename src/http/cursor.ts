@@ -22,14 +22,14 @@ export function encodeCursor(kind: CursorKind, position: string): string {
 
 /**
  * The position that a cursor names.
- * @throws GenesisError MALFORMED_REQUEST when it was damaged or belongs to another list
+ * @throws GenesisError MALFORMED_REQUEST when it was damaged or belongs to another kind of list
  */
 export function decodeCursor(kind: CursorKind, cursor: string): string {
   const text = Buffer.from(cursor, 'base64url').toString();
   const position = text.slice(CHECKSUM_LENGTH + kind.length + 2);
   // base64url has several spellings of the same bytes; only ours is taken.
   if (!POSITIONS[kind].test(position) || encodeCursor(kind, position) !== cursor) {
-    throw malformed('The cursor is damaged or belongs to another list; begin again without it');
+    throw malformed('The cursor is damaged or belongs to another kind of list; begin again without it');
   }
   return position;
 }

@@ -1,8 +1,9 @@
 import type { CommandRefusal } from '../commands/ports.ts';
 import { GenesisError } from '../errors.ts';
+import type { CommandType } from '../genesis/commands.ts';
 
 /** Tells a refusal of the command service as an error, with what the client needs to mend its request. */
-export function errorOfRefusal(refusal: CommandRefusal): GenesisError {
+export function errorOfRefusal(refusal: CommandRefusal, command: CommandType): GenesisError {
   const { code } = refusal;
   switch (code) {
     case 'SESSION_NOT_FOUND':
@@ -17,7 +18,7 @@ export function errorOfRefusal(refusal: CommandRefusal): GenesisError {
       // The seed's words.
       return new GenesisError(code, 'Command already processing', { duplicate_command_id: refusal.duplicateCommandId });
     case 'STAGE_MISMATCH':
-      return new GenesisError(code, `The session is at stage ${refusal.currentStage}`, {
+      return new GenesisError(code, `The session is at stage ${refusal.currentStage}${neededStage(command)}`, {
         current_stage: refusal.currentStage,
       });
     case 'SESSION_CLOSED':
@@ -28,6 +29,11 @@ export function errorOfRefusal(refusal: CommandRefusal): GenesisError {
         outstanding_request: refusal.outstandingRequestId,
       });
   }
+}
+
+/** A command that names its stage needs no more words. */
+function neededStage(command: CommandType): string {
+  return command === 'RequestConceptGeneration' ? `; ${command} works only at CONCEPT_SELECTION` : '';
 }
 
 /** One error for a session that does not exist and for one that is somebody else's: they must not be told apart. */

@@ -111,7 +111,7 @@ async function execute({ commands, newId }: Dependencies, envelope: Envelope, re
     expectedVersion: ifMatch?.version ?? null,
     traceparent: contextOf(request).traceparent,
   });
-  if (outcome.kind === 'refused') throw errorOfRefusal(outcome.refusal);
+  if (outcome.kind === 'refused') throw errorOfRefusal(outcome.refusal, command.type);
   reply.header('etag', etagOf(outcome.answer.version));
   if (outcome.replayed) reply.header('idempotency-replayed', 'true');
   return outcome.answer;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/errors.ts';
 import { COMMAND_PAYLOADS, MAX_DATA_BYTES, MAX_PAYLOAD_DEPTH } from '../../src/genesis/commands.ts';
 import { SUPPORTED_COMMANDS } from '../../src/http/command-schemas.ts';
+import { COMMAND_WHEN } from '../../src/http/openapi/writes.ts';
 import { DEFAULT_LIMITS } from '../../src/http/ports.ts';
 import { createApi } from './api-harness.ts';
 import { routesOf } from './routes-of.ts';
@@ -40,8 +41,9 @@ describe('docs/api.md', () => {
   it('lists every command with its members, and no other', () => {
     const documented = rows(section('Send a command')).filter(([name]) => Object.hasOwn(COMMAND_PAYLOADS, name ?? ''));
     expect(new Set(documented.map(([name]) => name))).toStrictEqual(new Set(SUPPORTED_COMMANDS));
-    for (const [name, , payload = ''] of documented) {
+    for (const [name, , when, payload = ''] of documented) {
       for (const type of SUPPORTED_COMMANDS.filter((command) => command === name)) {
+        expect(when, type).toBe(COMMAND_WHEN[type].replaceAll('`', ''));
         const { properties, required = [] } = COMMAND_PAYLOADS[type] as {
           properties: object;
           required?: readonly string[];

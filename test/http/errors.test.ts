@@ -101,6 +101,14 @@ describe('refusals of the command service', () => {
     expect(answer.headers).not.toHaveProperty('etag');
   });
 
+  it('says at which stage concepts can be asked for', () => {
+    const refusal = { code: 'STAGE_MISMATCH', currentStage: 'WORLDVIEW' } as const;
+    expect(errorOfRefusal(refusal, 'ConfirmStage').message).toBe('The session is at stage WORLDVIEW');
+    expect(errorOfRefusal(refusal, 'RequestConceptGeneration').message).toBe(
+      'The session is at stage WORLDVIEW; RequestConceptGeneration works only at CONCEPT_SELECTION',
+    );
+  });
+
   it('tells a duplicate in the words of the seed', async () => {
     const refusal = { code: 'DUPLICATE_COMMAND', duplicateCommandId: duplicate } as const;
     const answer = await post(refusing(refusal), COMMANDS, FEEDBACK);
@@ -113,7 +121,7 @@ describe('refusals of the command service', () => {
   });
 
   it('knows somebody else’s session and none by the same error', () => {
-    expect(errorOfRefusal({ code: 'SESSION_NOT_FOUND' }).message).toBe('There is no such session');
+    expect(errorOfRefusal({ code: 'SESSION_NOT_FOUND' }, 'SubmitFeedback').message).toBe('There is no such session');
   });
 });
 

@@ -15,7 +15,7 @@ import {
 } from '../schemas.ts';
 import { ref, type Json } from './operation.ts';
 import { problemComponents } from './problems.ts';
-import { bodyName, CommandRequest } from './writes.ts';
+import { bodyName, COMMAND_WHEN, CommandRequest } from './writes.ts';
 
 /** The schemas that have a name in the document. */
 const NAMED: ReadonlyMap<TSchema, string> = new Map<TSchema, string>([
@@ -37,7 +37,16 @@ const NAMED: ReadonlyMap<TSchema, string> = new Map<TSchema, string>([
 /** The schemas of the document by their names: those that validate, and the errors. */
 export function componentSchemas(): Readonly<Record<string, Json>> {
   const named = [...NAMED].map(([schema, name]) => [name, membersWithRefs(schema)] as const);
-  return { ...Object.fromEntries(named), CommandRequest, ...problemComponents() };
+  return { ...Object.fromEntries(named), ...commandBodies(), CommandRequest, ...problemComponents() };
+}
+
+/** Each says when it is allowed: its schema alone does not. */
+function commandBodies(): Readonly<Record<string, Json>> {
+  const bodies = [...COMMAND_BODIES].map(([type, schema]) => {
+    const description = `When: ${COMMAND_WHEN[type]}. The session must be in progress.`;
+    return [bodyName(type), Object.assign({ description }, membersWithRefs(schema))] as const;
+  });
+  return Object.fromEntries(bodies);
 }
 
 /** A schema in which every part that has a name is a reference. */

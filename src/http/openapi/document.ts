@@ -11,7 +11,7 @@ export const OPENAPI = '/openapi.json';
 
 const DESCRIPTION = `A novel is created session by session: an author sends commands, and each that is accepted becomes events that reach Kafka, none lost, in order.
 
-Errors are \`application/problem+json\` (RFC 9457): rely on \`error_code\`. The first fault is told, in this order: 401; 413, 415, 400; 403; 404; 422 for the schema; the Idempotency-Key; 412; 409.
+Errors are \`application/problem+json\` (RFC 9457): rely on \`error_code\`. A path that does not exist is a 404 \`NOT_FOUND\`, and a method that does not work there a 405, before the token is looked at. Then the first fault is told, in this order: 401; 429; 413, 415, 400; 403; 404; 422 for the schema; the Idempotency-Key; 412; 409 for a duplicate; 409 for the session's state. After a 503 nothing was written; after a 504 that is not known.
 
 Text may hold any character but NUL; half of a surrogate pair is no character. Both are 400.`;
 

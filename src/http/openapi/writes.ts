@@ -28,6 +28,17 @@ export const COMMAND_EXAMPLES = {
   AbandonSession: { reason: 'Another idea came' },
 } as const satisfies Readonly<Record<(typeof SUPPORTED_COMMANDS)[number], Json>>;
 
+/** When the state of a session allows each command, besides that it must be in progress. */
+export const COMMAND_WHEN = {
+  RequestConceptGeneration: 'at stage CONCEPT_SELECTION, while no request is outstanding',
+  ConfirmStage: '`stage` is the current stage',
+  SubmitFeedback: 'at any stage',
+  UpdateSession: 'at any stage',
+  AbandonSession: 'at any stage',
+  ProposeConcepts: '`request_id` is the outstanding request',
+  FailConceptGeneration: '`request_id` is the outstanding request',
+} as const satisfies Readonly<Record<(typeof SUPPORTED_COMMANDS)[number], string>>;
+
 export const CREATION_EXAMPLE = { title: '星海', idea: 'A generation ship that has forgotten it is one' };
 
 /** The component that describes the body of a command. */
@@ -97,7 +108,7 @@ export const WRITES = {
     tag: 'commands',
     summary: 'Send a command',
     description:
-      'Each accepted command becomes events, committed before it is answered. ProposeConcepts and FailConceptGeneration are for agents, the others for authors.',
+      'Each accepted command becomes events, committed before it is answered. ProposeConcepts and FailConceptGeneration are for agents, the others for authors. Each works only while the session is IN_PROGRESS; besides, RequestConceptGeneration only at stage CONCEPT_SELECTION while no request is outstanding, ConfirmStage only for the current stage, and ProposeConcepts and FailConceptGeneration only for the outstanding request.',
     headers: ['Idempotency-Key', 'If-Match', 'traceparent'],
     body: commandBody,
     answers: {
