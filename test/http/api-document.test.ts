@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/errors.ts';
 import { COMMAND_PAYLOADS, MAX_DATA_BYTES, MAX_PAYLOAD_DEPTH } from '../../src/genesis/commands.ts';
+import { EVENT_SCHEMAS, type EventType } from '../../src/genesis/event-schemas.ts';
+import { EVENT_VERSIONS } from '../../src/genesis/events.ts';
 import { SUPPORTED_COMMANDS } from '../../src/http/command-schemas.ts';
 import { COMMAND_WHEN } from '../../src/http/openapi/writes.ts';
 import { DEFAULT_LIMITS } from '../../src/http/ports.ts';
@@ -54,6 +56,24 @@ describe('docs/api.md', () => {
         }
       }
     }
+  });
+
+  it('lists every event type with the members of its payload, and no other', () => {
+    const documented = rows(section('What happened: events'))
+      .filter(([name]) => name?.startsWith('Genesis.'))
+      .map(([name, payload = '']) => {
+        // What follows a colon tells of the member before it; a type's braces hold another object's members.
+        const members = payload.replaceAll(/: [^,{]*(?:\{[^}]*\})?/g, '').split(', ');
+        return [name, members];
+      });
+    const coded = (Object.keys(EVENT_SCHEMAS) as EventType[]).map((type) => {
+      const { properties, required } = EVENT_SCHEMAS[type][EVENT_VERSIONS[type]].payload as {
+        properties: object;
+        required?: readonly string[];
+      };
+      return [type, Object.keys(properties).map((member) => (required?.includes(member) ? member : `${member}?`))];
+    });
+    expect(documented).toStrictEqual(coded);
   });
 
   it('lists every route, and no other', async () => {
