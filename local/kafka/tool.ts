@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LocalInfrastructureError } from '../local-infrastructure-error.ts';
+import { isAlive } from '../processes.ts';
 import { ensureJars, kafkaJars } from './jars.ts';
 import { findJava } from './runtime.ts';
 
@@ -19,19 +20,24 @@ const TOOLS: ReadonlyMap<string, string> = new Map([
 /** The tools say each step of theirs in the log; only what is wrong matters here. */
 const QUIET = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=error', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
 
+/** As `genesis` ends when it was called in a wrong way. */
+const WRONG_USAGE = 2;
+
 /** `npm run kafka -- <tool> …`: a tool of Kafka's own against the running instance, or against --bootstrap-server. */
 async function main([name = '', ...args]: readonly string[]): Promise<number> {
   const tool = TOOLS.get(name);
   if (tool === undefined) {
-    throw new LocalInfrastructureError(
+    console.error(
       `usage: npm run kafka -- <tool> [its options], where <tool> is one of ${[...TOOLS.keys()].join(', ')}`,
     );
+    return WRONG_USAGE;
   }
+  // First: Kafka's files need not be fetched for an instance that is not there.
+  const target = args.includes('--bootstrap-server') ? [] : ['--bootstrap-server', runningBrokers()];
   const signal = new AbortController().signal;
   const jars = kafkaJars();
   const { command } = await findJava(signal);
   await ensureJars(jars, (line) => console.error(line), signal);
-  const target = args.includes('--bootstrap-server') ? [] : ['--bootstrap-server', runningBrokers()];
   const child = spawn(command, [...QUIET, '-cp', join(jars.folder, '*'), tool, ...target, ...args], {
     stdio: 'inherit',
   });
@@ -43,13 +49,24 @@ async function main([name = '', ...args]: readonly string[]): Promise<number> {
 
 function runningBrokers(): string {
   const dataDir = process.env['LOCAL_DATA_DIR'] ?? '.genesis';
+  const endpoints = readEndpoints(join(dataDir, 'endpoints.json'));
+  // One that was killed leaves its file behind.
+  if (endpoints !== null && isAlive(endpoints.pid)) return endpoints.kafka.join(',');
+  throw new LocalInfrastructureError(
+    `no instance runs with the data folder ${dataDir}: start one with \`npm start\`, or name a broker with --bootstrap-server`,
+  );
+}
+
+interface Endpoints {
+  readonly pid: number;
+  readonly kafka: readonly string[];
+}
+
+function readEndpoints(file: string): Endpoints | null {
   try {
-    const { kafka } = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8')) as { kafka: readonly string[] };
-    return kafka.join(',');
+    return JSON.parse(readFileSync(file, 'utf8')) as Endpoints;
   } catch {
-    throw new LocalInfrastructureError(
-      `no instance runs with the data folder ${dataDir}: start one with \`npm start\`, or name a broker with --bootstrap-server`,
-    );
+    return null;
   }
 }
 
