@@ -86,6 +86,13 @@ describe('docs/api.md', () => {
     expect(new Set(documented)).toStrictEqual(new Set(shown));
   });
 
+  it('tells the order of faults as the OpenAPI document does', () => {
+    const described = readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8');
+    const order = (text: string) => /in this order: (401;[^.]*)\./.exec(text)?.[1]?.replaceAll(/\s+/g, ' ');
+    expect(order(document)).toMatch(/^401; 429; .*409 for the session's state$/);
+    expect(order(described)).toBe(order(document));
+  });
+
   it('gives the limits that hold', () => {
     const limits = section('Limits');
     expect(DEFAULT_LIMITS.bodyBytes).toBe(256 * 1_024);

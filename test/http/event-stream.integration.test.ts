@@ -80,6 +80,14 @@ describe('a stream', () => {
     expect(both.versions()).toEqual([2, 3, 4]);
   });
 
+  test('takes a Last-Event-ID ahead of the session at its word, and is silent until that version is passed', async () => {
+    const replica = await start();
+    const session = await replica.createSession();
+    const stream = await open(eventsUrl(replica, session), { headers: { 'last-event-id': '3' } });
+    for (const text of ['2', '3', '4']) await replica.execute(session, feedback(text));
+    await expect.poll(() => stream.versions()).toEqual([4]);
+  });
+
   test('has no gap and no repetition when it is cut and resumed again and again while events happen', async () => {
     const replica = await start();
     const session = await replica.createSession();
