@@ -1,16 +1,10 @@
 import { Command } from 'commander';
-import type { ServiceType } from '../config.ts';
 import { endpointsCommand } from './endpoints.ts';
 import { migrateCommand } from './migrate.ts';
 import { rebuildCommand } from './rebuild.ts';
-import { runCommands } from './run.ts';
+import { runCommands, type Actions } from './run.ts';
 import { tokenCommand } from './token.ts';
 import { verifyCommand } from './verify.ts';
-
-/** What the command line cannot do by itself: run the services until a signal ends them. */
-export interface Actions {
-  run(serviceType: ServiceType | null): Promise<void>;
-}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

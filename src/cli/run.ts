@@ -1,5 +1,10 @@
 import { Command } from 'commander';
-import type { Actions } from './program.ts';
+import type { ServiceType } from '../config.ts';
+
+/** What the command line cannot do by itself: run the services until a signal ends them. */
+export interface Actions {
+  run(serviceType: ServiceType | null): Promise<void>;
+}
 
 const OWN = `
 With neither DATABASE_URL (or POSTGRES_HOST) nor KAFKA_BROKERS (or KAFKA_HOST) set it starts its own PostgreSQL and Kafka; their
