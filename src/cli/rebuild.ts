@@ -67,7 +67,7 @@ async function run(options: RebuildCommandOptions, store: RebuildOptions['store'
   } catch (error) {
     progress.clear();
     const where = last === null ? '' : ` --after ${last}`;
-    throw new Error(`${messageOf(error)}. To go on: genesis rebuild${where}`, { cause: error });
+    throw new Error(`${messageOf(error)}. To go on: npx genesis rebuild${where}`, { cause: error });
   }
 }
 
@@ -82,7 +82,7 @@ function interrupted(): AbortSignal {
 
 function describe(problem: Parameters<RebuildOptions['onProblem']>[0]): string {
   if (problem.code === 'BUSY') {
-    return `BUSY  session ${problem.sessionId}\n  somebody else keeps it locked\n  → genesis rebuild --session ${problem.sessionId}, later`;
+    return `BUSY  session ${problem.sessionId}\n  somebody else keeps it locked\n  → npx genesis rebuild --session ${problem.sessionId}, later`;
   }
   return `${problem.code}  session ${problem.sessionId}\n  ${FINDINGS[problem.code].meaning}: ${problem.detail}\n  → ${mendOf(problem)}`;
 }

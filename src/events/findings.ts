@@ -1,6 +1,6 @@
 import type { SessionId } from '../genesis/ids.ts';
 
-const REBUILD = 'genesis rebuild --session';
+const REBUILD = 'npx genesis rebuild --session';
 const BY_HAND = 'No program of ours does this: find out who changed the tables by hand, or restore them from a backup.';
 
 /** Everything that `verify` can find: what it means, and how to mend it. */

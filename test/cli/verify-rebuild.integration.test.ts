@@ -60,7 +60,7 @@ describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
     const found = await genesis('verify', '--session', String(second));
     expect(found.code).toBe(1);
     expect(found.out).toMatch(
-      `PROJECTION_DIFFERS  session ${second}\n  Its row in genesis_sessions is not what its events say: title is another; version is 77, not 2\n  → genesis rebuild --session ${second}\n`,
+      `PROJECTION_DIFFERS  session ${second}\n  Its row in genesis_sessions is not what its events say: title is another; version is 77, not 2\n  → npx genesis rebuild --session ${second}\n`,
     );
     expect(found.out).not.toContain('secret');
     expect(found.out.trimEnd().split('\n').at(-1)).toMatch(/^1 session with 2 events in .*: 1 difference$/u);
@@ -131,7 +131,7 @@ describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
     const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'exit') as Promise<[number | null]>]);
     expect(code).toBe(1);
     const [, after] =
-      /ended by SIGTERM before it was done\. To go on: genesis rebuild --after (\S+)\n$/u.exec(err) ?? [];
+      /ended by SIGTERM before it was done\. To go on: npx genesis rebuild --after (\S+)\n$/u.exec(err) ?? [];
     expect(ids).toContain(after);
     await rig.rebuild({ after: after as SessionId });
     expect(await rig.findings()).toEqual([]);
