@@ -1,0 +1,122 @@
+-- Several relays share the outbox by shards, marks are heap-only, and sessions that wait leave the way of the others (docs/relay.md).
+
+-- Half of each page is kept free, and no index mentions what a mark changes: each row is updated once in the ordinary case, on its
+-- own page, without an entry in any index (docs/adr/0008-how-the-outbox-is-drained.md).
+ALTER TABLE event_outbox SET (fillfactor = 50);
+DROP INDEX event_outbox_pending;
+DROP INDEX event_outbox_blocking;
+-- One row per event: an event is as well named by its session and version, and by these a session's rows are read in their order.
+ALTER TABLE event_outbox ADD CONSTRAINT event_outbox_key_sequence_key UNIQUE (key, sequence);
+ALTER TABLE event_outbox DROP CONSTRAINT event_outbox_event_id_key;
+-- A claim starts where nothing older can appear any more; that is known of ids that the sequence gave, of no others.
+ALTER TABLE event_outbox ALTER COLUMN id SET GENERATED ALWAYS;
+-- Before markers existed a DISCARDED event left a gap in the topic. Its successors have long been sent: it stays one.
+UPDATE event_outbox SET sent_at = now() WHERE status = 'DISCARDED' AND sent_at IS NULL;
+
+-- Sessions whose rows do not go the ordinary way: one of them is FAILED, waits for its retry, or is to be sent though its turn by id is
+-- over (a retry, the marker of a DISCARDED event). Ordinary claims pass over all rows of such a session.
+CREATE TABLE event_outbox_holds (
+  key uuid PRIMARY KEY,
+  shard integer NOT NULL,
+  -- All rows of the session with a lower sequence are settled: SENT, or DISCARDED and their marker sent.
+  next_sequence integer NOT NULL CHECK (next_sequence >= 1),
+  -- The row that keeps the session waiting: FAILED, or refused and waiting for its retry. Null: the session's rows may be sent.
+  blocked_by integer,
+  -- Until when it waits: -infinity: it does not; infinity: until an operator retries or discards the row.
+  waits_until timestamptz NOT NULL DEFAULT '-infinity',
+  -- When that was decided: a clock that was set back must hold nobody.
+  waits_since timestamptz NOT NULL DEFAULT now(),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  CHECK ((blocked_by IS NULL) = (waits_until = '-infinity'))
+) WITH (fillfactor = 50);
+CREATE INDEX event_outbox_holds_waiting ON event_outbox_holds (waits_until) WHERE waits_until < 'infinity';
+
+-- Keeps event_outbox_holds true whoever changes a row, by whatever program; and wakes the relay when there is something to send.
+CREATE FUNCTION event_outbox_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  blocks boolean := NEW.status = 'FAILED' OR (NEW.status = 'PENDING' AND NEW.retry_count > 0);
+  until timestamptz := CASE WHEN NEW.status = 'FAILED' THEN 'infinity' WHEN blocks THEN NEW.scheduled_at ELSE '-infinity' END;
+  first integer := NEW.sequence;
+BEGIN
+  LOOP
+    -- Only the first row that is not settled can block: those before it go on. What stands behind it is looked at when it is its turn.
+    UPDATE event_outbox_holds SET
+      next_sequence = least(next_sequence, NEW.sequence),
+      blocked_by = CASE WHEN blocks AND NEW.sequence <= next_sequence THEN NEW.sequence END,
+      waits_until = CASE WHEN blocks AND NEW.sequence <= next_sequence THEN until ELSE '-infinity' END,
+      waits_since = now()
+    WHERE key = NEW.key AND (blocked_by IS NULL OR blocked_by >= NEW.sequence);
+    EXIT WHEN FOUND OR EXISTS (SELECT FROM event_outbox_holds WHERE key = NEW.key);
+    -- Rows of a session are settled in order: those that are not stand directly before this one.
+    WHILE EXISTS (
+      SELECT FROM event_outbox
+      WHERE key = NEW.key AND sequence = first - 1
+        AND (status IN ('PENDING', 'FAILED') OR (status = 'DISCARDED' AND sent_at IS NULL))
+    ) LOOP
+      first := first - 1;
+    END LOOP;
+    blocks := blocks AND first = NEW.sequence;
+    INSERT INTO event_outbox_holds (key, shard, next_sequence, blocked_by, waits_until)
+    VALUES (NEW.key, NEW.shard, first, CASE WHEN blocks THEN NEW.sequence END, CASE WHEN blocks THEN until ELSE '-infinity' END)
+    ON CONFLICT DO NOTHING;
+    EXIT WHEN FOUND;
+  END LOOP;
+  IF NOT blocks THEN PERFORM pg_notify('genesis_outbox', ''); END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER event_outbox_hold AFTER UPDATE ON event_outbox FOR EACH ROW
+  WHEN (NEW.status <> 'SENT' AND NEW.sent_at IS NULL
+    AND (OLD.status IS DISTINCT FROM NEW.status OR OLD.retry_count IS DISTINCT FROM NEW.retry_count
+      OR OLD.scheduled_at IS DISTINCT FROM NEW.scheduled_at))
+  EXECUTE FUNCTION event_outbox_hold();
+
+-- A relay that runs. Its id is also that of the advisory lock ("GENM", id) that its session holds: when the session ends, others see it at once.
+CREATE TABLE relay_members (
+  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  -- Host and process, for people.
+  name text NOT NULL,
+  delivery text NOT NULL CHECK (delivery IN ('at-least-once', 'exactly-once')),
+  joined_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  expires_at timestamptz NOT NULL
+);
+
+-- Who drains which shard (partition of the topic), from where.
+CREATE TABLE relay_shards (
+  shard integer PRIMARY KEY CHECK (shard >= 0),
+  -- The member that drains it; it may do so until expires_at. Null: nobody; it was given back.
+  owner integer,
+  expires_at timestamptz,
+  -- Counts the owners: what is done for an earlier one is refused.
+  epoch bigint NOT NULL DEFAULT 0,
+  -- The transactional id that may have written last, and may have a transaction open: to be fenced by the next owner. Null: none.
+  transactional_id text,
+  -- No row below this id will ever have to be sent in the ordinary way. Written about once a second: the owner knows better.
+  floor bigint NOT NULL DEFAULT 1,
+  -- Everything in the partition below this offset is marked in event_outbox. Likewise.
+  position bigint NOT NULL DEFAULT 0,
+  -- By an operator: its rows stay PENDING.
+  paused boolean NOT NULL DEFAULT false,
+  -- The offset of a record whose event is not in domain_events: the database is older than the topic. Null: no such record is known.
+  topic_ahead_at bigint,
+  -- What operators see: told by the owner.
+  state text NOT NULL DEFAULT 'free',
+  last_progress_at timestamptz,
+  last_error text,
+  CHECK (owner IS NULL OR expires_at IS NOT NULL)
+) WITH (fillfactor = 10);
+INSERT INTO relay_shards (shard, floor, position)
+SELECT shard,
+       coalesce((SELECT min(id) FROM event_outbox WHERE status = 'PENDING' AND event_outbox.shard = s.shard), 1),
+       coalesce((SELECT max("offset") + 1 FROM event_outbox WHERE partition = s.shard), 0)
+FROM genesis_settings, generate_series(0, shards - 1) AS s (shard);
+
+-- What was held before this table existed.
+INSERT INTO event_outbox_holds (key, shard, next_sequence, blocked_by, waits_until)
+SELECT DISTINCT ON (key) key, shard, sequence, sequence, CASE status WHEN 'FAILED' THEN 'infinity' ELSE scheduled_at END
+FROM event_outbox
+WHERE status = 'FAILED' OR (status = 'PENDING' AND retry_count > 0)
+ORDER BY key, sequence;
+
+ALTER TABLE genesis_settings
+  -- While true the database is older than the topic: commands are refused until what is missing was imported.
+  ADD COLUMN topic_ahead boolean NOT NULL DEFAULT false;
