@@ -63,6 +63,11 @@ export interface ClaimRequest {
 }
 
 export interface Claim {
+  /**
+   * Those of the requested shards that were claimed: the member held them and they were not paused, at the moment of the claim.
+   * Of the others nothing is known.
+   */
+  readonly shards: readonly number[];
   /** Ordinary rows, lowest id first; then rows of sessions on hold, by session and sequence. A session is among one of them. */
   readonly rows: readonly ClaimedRow[];
   /** Whether these are all ordinary rows that can be claimed; false when the limit or the bound of bytes cut them. */

@@ -1,0 +1,170 @@
+import { backoffDelay, type BackoffBounds } from '../backoff.ts';
+import type { AcquiredShard, Claim, ClaimedRow, ShardReport, ShardState } from './ports.ts';
+
+/** A shard that this relay holds. */
+export interface OwnedShard {
+  readonly shard: number;
+  readonly epoch: number;
+  /** To be fenced before anything is read back. */
+  predecessor: string | null;
+  state: Exclude<ShardState, 'free' | 'paused' | 'leaving'>;
+  /** By an operator. */
+  paused: boolean;
+  /** To be given back once nothing of it is on its way. */
+  leaving: boolean;
+  /** No ordinary row below this id is still to be sent. */
+  floor: number;
+  /** Everything in the partition below this offset is marked. */
+  position: bigint;
+  /** When to try again what failed, by the monotonic clock. */
+  retryAt: number;
+  failures: number;
+  /** Something is being done about it: it is read back or probed. */
+  busy: boolean;
+  /** Most rows in one send while a refused one is looked for; null: no bound. */
+  cap: number | null;
+  lastProgressAt: number | null;
+  lastError: string | null;
+}
+
+/** Shards this far behind the others, in ids, are claimed apart from them, by turns: neither keeps the others waiting. */
+const FAR_BEHIND = 50_000;
+
+/** What this relay knows of the shards that it holds: state, floor, position. */
+export class OwnedShards {
+  readonly #shards = new Map<number, OwnedShard>();
+  readonly #backoff: BackoffBounds;
+  #turn = false;
+
+  constructor(backoff: BackoffBounds) {
+    this.#backoff = backoff;
+  }
+
+  get size(): number {
+    return this.#shards.size;
+  }
+
+  all(): OwnedShard[] {
+    return [...this.#shards.values()];
+  }
+
+  get(shard: number): OwnedShard | undefined {
+    return this.#shards.get(shard);
+  }
+
+  add({ shard, epoch, floor, position, predecessor }: AcquiredShard): void {
+    this.#shards.set(shard, {
+      shard,
+      epoch,
+      predecessor,
+      state: 'recovering',
+      paused: false,
+      leaving: false,
+      floor,
+      position: BigInt(position),
+      retryAt: 0,
+      failures: 0,
+      busy: false,
+      cap: null,
+      lastProgressAt: null,
+      lastError: null,
+    });
+  }
+
+  remove(shard: number): void {
+    this.#shards.delete(shard);
+  }
+
+  /** Every shard is read back before anything more is claimed: what the topic holds is unknown. */
+  recoverAll(): void {
+    for (const owned of this.#shards.values()) {
+      if (owned.state !== 'topic-ahead') owned.state = 'recovering';
+      owned.retryAt = 0;
+    }
+  }
+
+  /** While the topic is ahead of the database, nothing at all is published. */
+  get topicAhead(): boolean {
+    return this.all().some(({ state }) => state === 'topic-ahead');
+  }
+
+  /** Those that may be claimed now. */
+  active(): OwnedShard[] {
+    if (this.topicAhead) return [];
+    return this.all().filter(({ state, paused, leaving }) => state === 'active' && !paused && !leaving);
+  }
+
+  /**
+   * The shards of the next claim. Some may be far behind the others, because their partition was away: one claim for all would begin
+   * at their floor and give the others nothing for long.
+   */
+  nextClaim(): OwnedShard[] {
+    const active = this.active();
+    const newest = Math.max(...active.map(({ floor }) => floor));
+    const behind = active.filter(({ floor }) => floor < newest - FAR_BEHIND);
+    if (behind.length === 0) return active;
+    this.#turn = !this.#turn;
+    return this.#turn ? behind : active.filter((owned) => !behind.includes(owned));
+  }
+
+  /**
+   * Moves the floors up to where a claim has shown that nothing is left.
+   * @param unsettled All rows that are known and not settled: claimed now, in flight, or acknowledged and not marked.
+   */
+  noteClaim(claim: Claim, unsettled: Iterable<ClaimedRow>): void {
+    const lastOrdinary = claim.rows.findLast(({ held }) => !held)?.id;
+    if (!claim.complete && lastOrdinary === undefined) return;
+    const seen = claim.complete ? claim.horizon : Math.min(claim.horizon, (lastOrdinary ?? 0) + 1);
+    const lowest = new Map<number, number>();
+    for (const { shard, id, held } of unsettled) {
+      if (!held && id < (lowest.get(shard) ?? Infinity)) lowest.set(shard, id);
+    }
+    for (const shard of claim.shards) {
+      const owned = this.#shards.get(shard);
+      if (owned !== undefined) owned.floor = Math.max(owned.floor, Math.min(seen, lowest.get(shard) ?? Infinity));
+    }
+  }
+
+  /** A partition cannot be written: it leaves the claims and is tried again after a while. */
+  unavailable(shard: number, error: string, now: number): void {
+    const owned = this.#shards.get(shard);
+    if (owned === undefined) return;
+    owned.state = 'unavailable';
+    this.failed(owned, error, now);
+  }
+
+  /** Something that was tried with the shard failed; the next try comes after a growing delay. */
+  failed(owned: OwnedShard, error: string, now: number): void {
+    owned.failures += 1;
+    owned.lastError = error;
+    owned.retryAt = now + backoffDelay(owned.failures, this.#backoff);
+  }
+
+  activate(owned: OwnedShard): void {
+    owned.state = 'active';
+    owned.failures = 0;
+    owned.lastError = null;
+  }
+
+  /** Milliseconds until something is to be tried again; null: nothing. */
+  nextTryIn(now: number): number | null {
+    const times = this.all()
+      .filter(({ state, busy }) => state !== 'active' && !busy)
+      .map(({ retryAt }) => Math.max(0, retryAt - now));
+    return times.length === 0 ? null : Math.min(...times);
+  }
+
+  reports(): ShardReport[] {
+    return this.all().map(reportOf);
+  }
+}
+
+export function reportOf(owned: OwnedShard): ShardReport {
+  const { shard, floor, position, lastProgressAt, lastError } = owned;
+  return { shard, floor, position: String(position), state: shownState(owned), lastProgressAt, lastError };
+}
+
+function shownState({ state, paused, leaving }: OwnedShard): ShardState {
+  if (leaving) return 'leaving';
+  return paused && state === 'active' ? 'paused' : state;
+}

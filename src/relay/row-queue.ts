@@ -1,0 +1,71 @@
+import { partitionOf, recordBytes } from './record-size.ts';
+import type { ClaimedRow } from './ports.ts';
+
+/** What one send may carry. */
+export interface SendBounds {
+  /** Most bytes of one partition. */
+  readonly partitionBytes: number;
+  /** Most rows of a shard. Less than the batch when one of them was refused and is looked for. */
+  readonly rowsOf: (shard: number) => number;
+}
+
+interface Filled {
+  bytes: number;
+  rows: number;
+  full: boolean;
+}
+
+/** Rows that were claimed and not sent yet. Each partition's rows stay in their order. */
+export class RowQueue {
+  #rows: ClaimedRow[] = [];
+
+  get rows(): readonly ClaimedRow[] {
+    return this.#rows;
+  }
+
+  add(rows: readonly ClaimedRow[]): void {
+    for (const row of rows) this.#rows.push(row);
+  }
+
+  /** Forgets all rows: they are claimed again when it is their turn. */
+  clear(): void {
+    this.#rows = [];
+  }
+
+  /** Forgets the rows of some shards. */
+  drop(gone: (shard: number) => boolean): void {
+    if (this.#rows.some(({ shard }) => gone(shard))) this.#rows = this.#rows.filter(({ shard }) => !gone(shard));
+  }
+
+  /**
+   * Takes out what the next send carries, in order. A row that alone is larger than a partition may be goes by itself as far as
+   * its partition is concerned, for the broker to judge.
+   */
+  take(bounds: SendBounds): ClaimedRow[] {
+    const partitions = new Map<string, Filled>();
+    const rest: ClaimedRow[] = [];
+    const taken: ClaimedRow[] = [];
+    for (const row of this.#rows) {
+      const partition = partitionOf(row);
+      let filled = partitions.get(partition);
+      if (filled === undefined) partitions.set(partition, (filled = { bytes: 0, rows: 0, full: false }));
+      if (fits(row, filled, bounds)) taken.push(row);
+      else rest.push(row);
+    }
+    this.#rows = rest;
+    return taken;
+  }
+}
+
+/** Once a row of a partition has not fitted, none of those behind it may. */
+function fits(row: ClaimedRow, filled: Filled, { partitionBytes, rowsOf }: SendBounds): boolean {
+  if (filled.full) return false;
+  const bytes = filled.bytes + recordBytes(row);
+  if (filled.rows > 0 && (bytes > partitionBytes || filled.rows >= rowsOf(row.shard))) {
+    filled.full = true;
+    return false;
+  }
+  filled.bytes = bytes;
+  filled.rows += 1;
+  return true;
+}
