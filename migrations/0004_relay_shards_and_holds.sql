@@ -88,8 +88,9 @@ CREATE TABLE relay_shards (
   expires_at timestamptz,
   -- Counts the owners: what is done for an earlier one is refused.
   epoch bigint NOT NULL DEFAULT 0,
-  -- The transactional id that may have written last, and may have a transaction open: to be fenced by the next owner. Null: none.
-  transactional_id text,
+  -- Transactional ids that may write or have a transaction open: the owner's, and those that nobody has fenced yet. The next owner
+  -- fences them all.
+  transactional_ids text[] NOT NULL DEFAULT '{}',
   -- No row below this id will ever have to be sent in the ordinary way. Written about once a second: the owner knows better.
   floor bigint NOT NULL DEFAULT 1,
   -- Everything in the partition below this offset is marked in event_outbox. Likewise.

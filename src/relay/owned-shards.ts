@@ -6,7 +6,7 @@ export interface OwnedShard {
   readonly shard: number;
   readonly epoch: number;
   /** To be fenced before anything is read back. */
-  predecessor: string | null;
+  predecessors: readonly string[];
   state: Exclude<ShardState, 'free' | 'paused' | 'leaving'>;
   /** By an operator. */
   paused: boolean;
@@ -52,11 +52,11 @@ export class OwnedShards {
     return this.#shards.get(shard);
   }
 
-  add({ shard, epoch, floor, position, predecessor }: AcquiredShard): void {
+  add({ shard, epoch, floor, position, predecessors }: AcquiredShard): void {
     this.#shards.set(shard, {
       shard,
       epoch,
-      predecessor,
+      predecessors,
       state: 'recovering',
       paused: false,
       leaving: false,

@@ -136,7 +136,7 @@ export interface ShardReport {
   readonly lastError: string | null;
 }
 
-/** See docs/relay.md. `free` has no owner. */
+/** See docs/relay.md. `free` has no owner. `active` says that every predecessor is fenced; it must not be said before. */
 export type ShardState = 'free' | 'recovering' | 'active' | 'unavailable' | 'topic-ahead' | 'paused' | 'leaving';
 
 /** A row of relay_shards. */
@@ -161,8 +161,11 @@ export interface AcquiredShard {
   readonly epoch: number;
   readonly floor: number;
   readonly position: string;
-  /** Transactional id to be fenced before anything is read back; null: none. */
-  readonly predecessor: string | null;
+  /**
+   * Transactional ids to be fenced before anything is read back. More than one if an owner ended before it had fenced those before
+   * it: they count as fenced once a report of the shard says `active`.
+   */
+  readonly predecessors: readonly string[];
 }
 
 export interface NewMember {
