@@ -133,6 +133,11 @@ export interface LockedSessions {
   readonly tooNew?: readonly SessionId[];
   /** Of the keys asked for those that somebody else is using just now. Absent: none. */
   readonly busyKeys?: readonly CreateKey[];
+  /**
+   * The topic holds events that the database does not know: it was restored. No command is judged by a past that is not the last
+   * one. Absent: false.
+   */
+  readonly topicAhead?: boolean;
   /** The database's clock, in milliseconds since the epoch. */
   readonly now: number;
 }

@@ -1,9 +1,12 @@
+import { GenesisError } from '../errors.ts';
 import { BatchWork, type BatchOutcome, type BatchSettings } from './batch-work.ts';
 import type { CommandRequest, CommandTransaction, CreateKey, SessionKey } from './ports.ts';
 
 /**
  * Judges the commands of one batch in the order given, inside one transaction, and writes all rows of all accepted ones by one
  * statement. No outcome may leave before the transaction has committed: a refusal or a replay may depend on a batch-mate.
+ *
+ * @throws GenesisError UNAVAILABLE, for the whole batch, while the topic is ahead of the database
  */
 export async function processBatch(
   transaction: CommandTransaction,
@@ -13,6 +16,7 @@ export async function processBatch(
   const sessionIds = [...new Set(batch.filter((request) => !createsSession(request)).map((r) => r.sessionId))];
   const createKeys = batch.flatMap(createKeyOf);
   const locked = await transaction.lock(sessionIds, createKeys);
+  if (locked.topicAhead === true) throw topicAhead();
   const lockedIds = locked.sessions.map((session) => session.sessionId);
   const sessionKeys = batch.flatMap(sessionKeyOf);
   const inbox =
@@ -38,4 +42,13 @@ function sessionKeyOf(request: CommandRequest): SessionKey[] {
   const { idempotencyKey, actor, sessionId } = request;
   if (createsSession(request) || idempotencyKey === null) return [];
   return [{ sessionId, userId: actor.userId, key: idempotencyKey.key }];
+}
+
+/** A replay is refused, too: its session may have gone on in the events that are missing here. */
+function topicAhead(): GenesisError {
+  return new GenesisError(
+    'UNAVAILABLE',
+    'The database is older than the topic of events, as after a restore from a backup: no command is taken until an operator has ' +
+      'brought back what is missing. Nothing was written; try again later.',
+  );
 }

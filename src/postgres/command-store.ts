@@ -43,8 +43,10 @@ export function createCommandStore(pool: Pool): CommandStore {
   };
 }
 
+/** What each transaction learns besides the sessions. */
 interface Clock {
   readonly now: Date;
+  readonly topic_ahead: boolean;
 }
 
 interface LockedRow extends SessionRow, Clock {
@@ -65,13 +67,14 @@ class PostgresCommandTransaction implements CommandTransaction {
     const locked = new Set(rows.map((row) => row.session_id));
     const missing = sessionIds.filter((id) => !locked.has(id));
     const busy = missing.length === 0 ? [] : await this.#run<{ session_id: SessionId }>('existingSessions', [missing]);
-    const now = rows[0]?.now ?? (await this.#clock());
+    const { now, topic_ahead: topicAhead } = rows[0] ?? (await this.#clock());
     const tooNew = rows.filter((row) => row.schema_level > EVENT_SCHEMA_LEVEL);
     return {
       sessions: rows.map(toSession),
       busy: busy.map((row) => row.session_id),
       tooNew: tooNew.map((row) => row.session_id),
       busyKeys,
+      topicAhead,
       now: now.getTime(),
     };
   }
@@ -84,10 +87,11 @@ class PostgresCommandTransaction implements CommandTransaction {
     return keys.filter((key) => !ours.has(advisoryLock(key)));
   }
 
-  async #clock(): Promise<Date> {
+  async #clock(): Promise<Clock> {
     const [row] = await this.#run<Clock>('clock', []);
-    if (row === undefined) throw new Error('the database told no time');
-    return row.now;
+    if (row === undefined)
+      throw new Error('genesis_settings has no row: restore the one that the first migration wrote');
+    return row;
   }
 
   async readInbox({ sessionIds, sessionKeys, createKeys }: InboxQuery): Promise<InboxState> {

@@ -1,1 +1,1 @@
-SELECT clock_timestamp() AS now
+SELECT clock_timestamp() AS now, topic_ahead FROM genesis_settings
