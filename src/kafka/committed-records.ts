@@ -107,7 +107,8 @@ export class CommittedRecords {
     while (next < to) {
       const what = `partition ${partition} cannot be read from offset ${next}`;
       const page = await this.#persist(what, signal, () => this.#page(partition, next, to));
-      const records = page.records.filter(({ offset }) => offset >= from && offset < to);
+      // A batch comes whole, also when it begins earlier.
+      const records = page.records.filter(({ offset }) => offset >= next && offset < to);
       next = page.next;
       if (records.length > 0) yield records;
     }
