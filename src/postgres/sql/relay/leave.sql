@@ -1,0 +1,1 @@
+DELETE FROM relay_members WHERE id = $1
