@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
-import { VARIABLES, type VariableName } from './variables.ts';
+import { isHost, Reader } from './config-reader.ts';
 
 export type ServiceType = 'api-gateway' | 'message-relay' | 'all';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -74,6 +74,16 @@ export interface RelayConfig {
   readonly pollInterval: number;
   /** Most rows in one claim. */
   readonly batchSize: number;
+  /** Most rows in one claim under a backlog. */
+  readonly batchMax: number;
+  readonly delivery: 'at-least-once' | 'exactly-once';
+  /** What becomes of a row that the broker has refused for good: it holds its session, or its marker goes out in its place. */
+  readonly onFailed: 'hold' | 'discard';
+}
+
+export interface OutboxConfig {
+  /** Milliseconds for which published rows stay; null: for ever. */
+  readonly retention: number | null;
 }
 
 export interface AgentConfig {
@@ -102,6 +112,7 @@ export interface Config {
   readonly http: HttpConfig;
   readonly commands: CommandConfig;
   readonly relay: RelayConfig;
+  readonly outbox: OutboxConfig;
   readonly agent: AgentConfig;
   /** Null: the development key is used. */
   readonly tokenKeys: TokenKeys | null;
@@ -167,6 +178,12 @@ function read(reader: Reader): Config {
     relay: {
       pollInterval: reader.seconds('RELAY_POLL_INTERVAL', 0.01, 3_600),
       batchSize: reader.number('RELAY_BATCH_SIZE', 1, 10_000),
+      batchMax: reader.number('RELAY_BATCH_MAX', 1, 10_000),
+      delivery: reader.oneOf('RELAY_DELIVERY', ['at-least-once', 'exactly-once']),
+      onFailed: reader.oneOf('RELAY_ON_FAILED', ['hold', 'discard']),
+    },
+    outbox: {
+      retention: reader.text('OUTBOX_RETENTION') === 'off' ? null : reader.seconds('OUTBOX_RETENTION', 60, 315_360_000),
     },
     agent: { delay: reader.text('AGENT_DELAY') === 'off' ? null : reader.seconds('AGENT_DELAY', 0, 3_600) },
     tokenKeys: readTokenKeys(reader),
@@ -227,10 +244,6 @@ function isBroker(broker: string): boolean {
   const [, address = '', bracketed, port] = /^(\[(.*)\]|[^:]*):(\d{1,5})$/u.exec(broker) ?? [];
   const host = bracketed === undefined ? isHost(address) : isIPv6(bracketed);
   return host && Number(port) >= 1 && Number(port) <= 65_535;
-}
-
-function isHost(host: string): boolean {
-  return isIPv6(host) || /^[\w.-]+$/u.test(host);
 }
 
 /** A host as it stands before a port. */
@@ -308,82 +321,6 @@ function checkRules(config: Config, reader: Reader): void {
   }
   if (commands.transactionsMax >= config.poolSize)
     reader.problem('COMMAND_TRANSACTIONS must be below POSTGRES_POOL_SIZE');
-}
-
-/** Reads variables and collects what is wrong with them. */
-class Reader {
-  readonly problems: string[] = [];
-  readonly #env: Readonly<Record<string, string | undefined>>;
-
-  constructor(env: Readonly<Record<string, string | undefined>>) {
-    this.#env = env;
-  }
-
-  problem(text: string): void {
-    this.problems.push(text);
-  }
-
-  optional(name: VariableName): string | undefined {
-    const value = this.#env[name];
-    return value === undefined || value === '' ? undefined : value;
-  }
-
-  text(name: VariableName): string {
-    return this.optional(name) ?? VARIABLES[name].default ?? '';
-  }
-
-  host(name: VariableName): string | undefined {
-    const value = this.optional(name);
-    if (value !== undefined && !isHost(value))
-      this.problem(`${name} must be a host name or an IP address, without a port`);
-    return value;
-  }
-
-  /** A name that Kafka takes for a topic: every event carries it, for good. */
-  topic(name: VariableName): string {
-    const value = this.text(name);
-    const legal = /^[\w.-]{1,249}$/u.test(value) && value !== '.' && value !== '..';
-    if (!legal) this.problem(`${name} must be 1 to 249 letters, digits, '.', '_' or '-', not '${value}'`);
-    return value;
-  }
-
-  oneOf<const T extends string>(name: VariableName, values: readonly [T, ...T[]]): T {
-    const value = this.text(name);
-    const found = values.find((allowed) => allowed === value);
-    if (found === undefined) this.problem(`${name} must be one of ${values.join(', ')}, not '${value}'`);
-    return found ?? values[0];
-  }
-
-  number(name: VariableName, min: number, max: number): number {
-    return this.#parse(name, this.text(name), { min, max, whole: true });
-  }
-
-  optionalNumber(name: VariableName, min: number, max: number): number | undefined {
-    return this.optional(name) === undefined ? undefined : this.number(name, min, max);
-  }
-
-  /** In milliseconds. */
-  seconds(name: VariableName, min: number, max: number): number {
-    return Math.round(this.#parse(name, this.text(name), { min, max, whole: false }) * 1_000);
-  }
-
-  url(name: VariableName, protocols: readonly string[]): string | undefined {
-    const value = this.optional(name);
-    if (value === undefined) return undefined;
-    const protocol = URL.parse(value)?.protocol ?? '';
-    // Not repeated: it may hold a password.
-    if (!protocols.includes(protocol) || !value.toLowerCase().startsWith(`${protocol}//`))
-      this.problem(`${name} must be a URL that begins with ${protocols.join('// or ')}//`);
-    return value;
-  }
-
-  #parse(name: VariableName, value: string, { min, max, whole }: { min: number; max: number; whole: boolean }): number {
-    const number = /^\d+(\.\d+)?$/u.test(value) ? Number(value) : Number.NaN;
-    if (number >= min && number <= max && (!whole || Number.isInteger(number))) return number;
-    this.problem(`${name} must be a ${whole ? 'whole ' : ''}number from ${min} to ${max}, not '${value}'`);
-    // Not a number that another rule could judge.
-    return Number.NaN;
-  }
 }
 
 function present<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [K in Name]?: Value } {

@@ -61,6 +61,20 @@ export const VARIABLES = {
     meaning: 'Seconds between looks at the outbox when nothing woke the relay, 0.01–3600',
   },
   RELAY_BATCH_SIZE: { default: '100', meaning: 'Most events in one claim, 1–10000' },
+  RELAY_BATCH_MAX: { default: '2000', meaning: 'Most events in one claim under a backlog, 1–10000' },
+  RELAY_DELIVERY: {
+    default: 'at-least-once',
+    meaning: 'at-least-once or exactly-once (docs/delivery.md); the same for all relays of a database',
+  },
+  RELAY_ON_FAILED: {
+    default: 'hold',
+    meaning:
+      'What becomes of an event that the broker refuses for good: hold (its session waits for an operator) or discard (a marker goes out in its place)',
+  },
+  OUTBOX_RETENTION: {
+    default: '604800',
+    meaning: 'Seconds for which published rows stay in event_outbox, 60–315360000; off: for ever',
+  },
   AGENT_DELAY: {
     default: '5',
     meaning:

@@ -1,11 +1,13 @@
 import { KafkaPublisher } from '../kafka/publisher.ts';
+import { KafkaTopicReader } from '../kafka/topic-reader.ts';
+import { KafkaTransactionalPublisher } from '../kafka/transactional-publisher.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
-import { createRelayLease } from '../postgres/relay-lease.ts';
+import { createRelayGroup } from '../postgres/relay-group.ts';
 import { readSettings, type DatabaseSettings } from '../postgres/settings.ts';
 import { DatabaseWakeup } from '../postgres/wakeup.ts';
-import type { Published } from '../relay/drain-batch.ts';
 import type { Wakeup } from '../relay/ports.ts';
+import type { Published } from '../relay/record-outcomes.ts';
 import { Relay } from '../relay/relay.ts';
 import type { Parts } from './parts.ts';
 import { untilAvailable } from './until-available.ts';
@@ -20,12 +22,16 @@ export async function startRelay(parts: Parts): Promise<Relay> {
   const { shards } = await readShards(parts);
   const distantCommits = new DatabaseWakeup(infrastructure.database.url, logger);
   await lifecycle.start(distantCommits);
+  const { kafka } = infrastructure;
   const relay = new Relay(
     {
-      lease: createRelayLease(infrastructure.database.url, {
-        onStandby: () => logger.info('another relay holds the lease: standing by'),
+      group: createRelayGroup(infrastructure.database.url, {
+        onStandby: () => logger.info('a relay of an earlier version is at work: standing by until it ends'),
       }),
-      publisher: new KafkaPublisher(infrastructure.kafka),
+      publisher: new KafkaPublisher(kafka),
+      probe: new KafkaPublisher(kafka, { clientId: 'genesis-relay-probe' }),
+      transactions: new KafkaTransactionalPublisher(kafka),
+      reader: new KafkaTopicReader(kafka),
       wakeup: either(parts.wakeup, distantCommits),
       logger,
     },
@@ -58,6 +64,8 @@ async function readShards({ infrastructure, logger, signal }: Parts): Promise<Da
 
 /** One line per event: what somebody who tries Genesis wants to see. In production it is a detail. */
 function tellPublished({ logger, infrastructure }: Parts, { row, sent }: Published): void {
+  const level = infrastructure.origin === 'configured' ? 'debug' : 'info';
+  if (!logger.isLevelEnabled(level)) return;
   const place = {
     session: row.key,
     version: row.sequence,
@@ -65,7 +73,5 @@ function tellPublished({ logger, infrastructure }: Parts, { row, sent }: Publish
     offset: sent.offset,
     event_id: row.eventId,
   };
-  const text = `published ${row.headers['ce_type'] ?? 'event'}`;
-  if (infrastructure.origin === 'configured') logger.debug(place, text);
-  else logger.info(place, text);
+  logger[level](place, `published ${row.headers['ce_type'] ?? 'event'}`);
 }

@@ -1,5 +1,6 @@
 import { backoffDelay, type BackoffBounds } from '../backoff.ts';
 import type { AcquiredShard, Claim, ClaimedRow, ShardReport, ShardState } from './ports.ts';
+import type { Published } from './record-outcomes.ts';
 
 /** A shard that this relay holds. */
 export interface OwnedShard {
@@ -21,6 +22,8 @@ export interface OwnedShard {
   failures: number;
   /** Something is being done about it: it is read back or probed. */
   busy: boolean;
+  /** Counts what made everything read back so far worthless. */
+  round: number;
   /** Most rows in one send while a refused one is looked for; null: no bound. */
   cap: number | null;
   lastProgressAt: number | null;
@@ -65,6 +68,7 @@ export class OwnedShards {
       retryAt: 0,
       failures: 0,
       busy: false,
+      round: 0,
       cap: null,
       lastProgressAt: null,
       lastError: null,
@@ -78,8 +82,8 @@ export class OwnedShards {
   /** Every shard is read back before anything more is claimed: what the topic holds is unknown. */
   recoverAll(): void {
     for (const owned of this.#shards.values()) {
-      if (owned.state !== 'topic-ahead') owned.state = 'recovering';
-      owned.retryAt = 0;
+      owned.round += 1;
+      if (owned.state === 'active') owned.state = 'recovering';
     }
   }
 
@@ -112,13 +116,9 @@ export class OwnedShards {
    * @param unsettled All rows that are known and not settled: claimed now, in flight, or acknowledged and not marked.
    */
   noteClaim(claim: Claim, unsettled: Iterable<ClaimedRow>): void {
-    const lastOrdinary = claim.rows.findLast(({ held }) => !held)?.id;
-    if (!claim.complete && lastOrdinary === undefined) return;
-    const seen = claim.complete ? claim.horizon : Math.min(claim.horizon, (lastOrdinary ?? 0) + 1);
-    const lowest = new Map<number, number>();
-    for (const { shard, id, held } of unsettled) {
-      if (!held && id < (lowest.get(shard) ?? Infinity)) lowest.set(shard, id);
-    }
+    const seen = seenBelow(claim);
+    if (seen === null) return;
+    const lowest = lowestIds(unsettled);
     for (const shard of claim.shards) {
       const owned = this.#shards.get(shard);
       if (owned !== undefined) owned.floor = Math.max(owned.floor, Math.min(seen, lowest.get(shard) ?? Infinity));
@@ -140,10 +140,32 @@ export class OwnedShards {
     owned.retryAt = now + backoffDelay(owned.failures, this.#backoff);
   }
 
+  /** It may be claimed. Its failures count until something of it was sent. */
   activate(owned: OwnedShard): void {
     owned.state = 'active';
-    owned.failures = 0;
-    owned.lastError = null;
+  }
+
+  /** Rows of these shards were acknowledged. */
+  sent(shards: Iterable<number>, batchMax: number): void {
+    for (const shard of new Set(shards)) {
+      const owned = this.#shards.get(shard);
+      if (owned === undefined) continue;
+      owned.failures = 0;
+      owned.lastError = null;
+      // The refused row that was looked for is not among them: the next send may be larger.
+      if (owned.cap !== null) owned.cap = owned.cap * 2 > batchMax ? null : owned.cap * 2;
+    }
+  }
+
+  /** Rows were marked SENT. */
+  marked(published: readonly Published[], now: number): void {
+    for (const { row, sent } of published) {
+      const owned = this.#shards.get(row.shard);
+      if (owned === undefined) continue;
+      const next = BigInt(sent.offset) + 1n;
+      if (next > owned.position) owned.position = next;
+      owned.lastProgressAt = now;
+    }
   }
 
   /** Milliseconds until something is to be tried again; null: nothing. */
@@ -167,4 +189,19 @@ export function reportOf(owned: OwnedShard): ShardReport {
 function shownState({ state, paused, leaving }: OwnedShard): ShardState {
   if (leaving) return 'leaving';
   return paused && state === 'active' ? 'paused' : state;
+}
+
+/** Below which id the claim has given all that is to be sent; null: it gave nothing of the ordinary way and was cut all the same. */
+function seenBelow({ complete, horizon, rows }: Claim): number | null {
+  if (complete) return horizon;
+  const last = rows.findLast(({ held }) => !held);
+  return last === undefined ? null : Math.min(horizon, last.id + 1);
+}
+
+function lowestIds(rows: Iterable<ClaimedRow>): ReadonlyMap<number, number> {
+  const lowest = new Map<number, number>();
+  for (const { shard, id, held } of rows) {
+    if (!held && id < (lowest.get(shard) ?? Infinity)) lowest.set(shard, id);
+  }
+  return lowest;
 }

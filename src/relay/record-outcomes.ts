@@ -1,17 +1,23 @@
 import type { Logger } from 'pino';
 import { backoffDelay, type BackoffBounds } from '../backoff.ts';
 import type { SessionId } from '../genesis/ids.ts';
-import type { Published } from './drain-batch.ts';
 import { pause } from './pause.ts';
-import { LeaseLost, type ClaimedRow, type OutboxStore } from './ports.ts';
+import { LeaseLost, type AfterRefusal, type ClaimedRow, type OutboxStore, type Sent } from './ports.ts';
 import type { StatusBoard } from './relay-status.ts';
-import { afterRefusal } from './retry-policy.ts';
+import { afterRefusal, type OnFailed } from './retry-policy.ts';
+
+/** A row and where the broker put it. */
+export interface Published {
+  readonly row: ClaimedRow;
+  readonly sent: Sent;
+}
 
 export interface RecorderOptions {
   readonly logger: Logger;
   readonly board: StatusBoard;
   /** Between tries of a statement that the database did not take. */
   readonly backoff: BackoffBounds;
+  readonly onFailed: OnFailed;
   readonly onPublished: (published: Published) => void;
 }
 
@@ -28,109 +34,136 @@ interface Refused {
 const MOST_KEPT = 1_000;
 
 /**
- * Writes down what became of records. Outlives a lease: acknowledgements that could not be marked are kept and marked under
- * the next one, before anything is claimed, so that a lost database connection makes no duplicate. An outcome whose row somebody
- * else has locked is kept, too; its session is to be left out of what is claimed until the row is free.
+ * Writes down what became of records. Outlives a membership: acknowledgements that could not be marked are kept and marked under
+ * the next one, so that a lost database connection makes no duplicate. An outcome whose row somebody else has locked is kept, too.
  */
 export class OutcomeRecorder {
   #unmarked: Published[] = [];
   #uncharged: Refused[] = [];
+  /** The mark under way: one at a time. */
+  #marking: Promise<unknown> = Promise.resolve();
+  /** Found locked at the last try. */
+  #locked: ReadonlySet<number> = new Set();
   readonly #options: RecorderOptions;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
   }
 
-  /** Sessions whose rows must not be claimed: what became of an earlier one is not written down yet. */
-  get held(): readonly SessionId[] {
-    if (this.#kept === 0) return [];
-    return [...new Set([...this.#unmarked, ...this.#uncharged].map(({ row }) => row.key))];
+  /** Acknowledged and not marked yet: in the topic, whatever the table says. */
+  get unmarked(): readonly Published[] {
+    return this.#unmarked;
+  }
+
+  /** Refused, and not charged yet. */
+  get uncharged(): readonly ClaimedRow[] {
+    return this.#uncharged.map(({ row }) => row);
+  }
+
+  /** Sessions of which nothing may be claimed: a refusal of theirs is not written down yet. */
+  get exceptSessions(): readonly SessionId[] {
+    return [...new Set(this.#uncharged.map(({ row }) => row.key))];
   }
 
   /** Nothing more should be claimed before some of what is kept can be written. */
   get full(): boolean {
-    return this.#kept >= MOST_KEPT;
+    return this.#locked.size + this.#uncharged.length >= MOST_KEPT;
   }
 
-  get #kept(): number {
-    return this.#unmarked.length + this.#uncharged.length;
+  /** Something waits for rows that somebody else has locked. */
+  get waitsForLocks(): boolean {
+    return this.#locked.size + this.#uncharged.length > 0;
   }
 
   /**
-   * To be called with each new lease. A refusal that is not charged yet is forgotten: another relay may have charged it, and the
-   * row will be refused again.
+   * To be called with each new membership. A refusal that is not charged yet is forgotten: another relay may have charged it, and
+   * the row will be refused again.
    */
   async takeOver(store: OutboxStore, signal: AbortSignal): Promise<void> {
     this.#uncharged = [];
-    await this.settle(store, signal);
+    await this.mark(store, signal);
   }
 
-  /** Writes down what is kept, as far as its rows are free. Rejects with LeaseLost, or when `signal` aborts with the database's error. */
-  async settle(store: OutboxStore, signal: AbortSignal): Promise<void> {
-    await this.#mark(this.#unmarked, store, signal);
+  acknowledged(published: readonly Published[]): void {
+    for (const one of published) this.#unmarked.push(one);
+  }
+
+  /**
+   * Marks what was acknowledged, as far as its rows are free, and gives that. Rejects with LeaseLost, or once `signal` aborts with
+   * the database's error.
+   */
+  async mark(store: OutboxStore, signal: AbortSignal): Promise<readonly Published[]> {
+    if (this.#unmarked.length === 0) return [];
+    const marked = this.#marking.then(() => this.#markAll(store, signal));
+    this.#marking = marked.catch(() => undefined);
+    return marked;
+  }
+
+  async #markAll(store: OutboxStore, signal: AbortSignal): Promise<readonly Published[]> {
+    const marking = this.#unmarked;
+    if (marking.length === 0) return [];
+    const locked = new Set(await this.#persist(() => store.markSent(marking.map(({ sent }) => sent)), signal));
+    const marked = locked.size === 0 ? marking : marking.filter(({ row }) => !locked.has(row.id));
+    const settled = new Set(marked);
+    this.#unmarked = this.#unmarked.filter((one) => !settled.has(one));
+    this.#locked = locked;
+    this.#tellLocked();
+    this.#options.board.published(marked.length);
+    await this.#settleHolds(marked, store, signal);
+    for (const published of marked) this.#options.onPublished(published);
+    return marked;
+  }
+
+  /** Schedules the retry of a refused row, or ends its tries. */
+  async refused(row: ClaimedRow, error: string, store: OutboxStore, signal: AbortSignal): Promise<void> {
+    await this.#chargeOrKeep({ row, error }, store, signal);
+    this.#tellLocked();
+  }
+
+  /** Tries again to charge what could not be charged. */
+  async chargeKept(store: OutboxStore, signal: AbortSignal): Promise<void> {
+    if (this.#uncharged.length === 0) return;
     const refused = this.#uncharged;
     this.#uncharged = [];
     for (const one of refused) await this.#chargeOrKeep(one, store, signal);
     this.#tellLocked();
   }
 
-  async acknowledged(published: readonly Published[], store: OutboxStore, signal: AbortSignal): Promise<void> {
-    this.#unmarked.push(...published);
-    await this.#mark(published, store, signal);
-    this.#tellLocked();
-  }
-
-  /** Schedules the retry of a refused row, or makes it FAILED. */
-  async refused(row: ClaimedRow, error: string, store: OutboxStore, signal: AbortSignal): Promise<void> {
-    await this.#chargeOrKeep({ row, error }, store, signal);
-    this.#tellLocked();
-  }
-
-  /** Marks some of what is unmarked. */
-  async #mark(marking: readonly Published[], store: OutboxStore, signal: AbortSignal): Promise<void> {
-    if (marking.length === 0) return;
-    const locked = new Set(await this.#persist(() => store.markSent(marking.map(({ sent }) => sent)), signal));
-    const settled = new Set(marking.filter(({ row }) => !locked.has(row.id)));
-    this.#unmarked = this.#unmarked.filter((one) => !settled.has(one));
-    if (settled.size === 0) return;
-    this.#options.board.published(settled.size);
-    for (const published of settled) this.#options.onPublished(published);
+  /** What a session on hold has come to: its rows are marked in their order. */
+  async #settleHolds(marked: readonly Published[], store: OutboxStore, signal: AbortSignal): Promise<void> {
+    const next = new Map<SessionId, number>();
+    for (const { row } of marked) if (row.held) next.set(row.key, row.sequence + 1);
+    if (next.size === 0) return;
+    const settled = [...next].map(([key, nextSequence]) => ({ key, nextSequence }));
+    await this.#persist(() => store.settleHolds(settled), signal);
   }
 
   async #chargeOrKeep(refused: Refused, store: OutboxStore, signal: AbortSignal): Promise<void> {
-    const { board, logger } = this.#options;
     const { row, error } = refused;
-    const refusal = { id: row.id, error };
-    const next = afterRefusal(row);
-    const about = {
-      eventId: row.eventId,
-      sessionId: row.key,
-      sequence: row.sequence,
-      tries: row.retryCount + 1,
-      error,
-    };
-    const charged = await this.#persist(
-      () => (next.kind === 'retry' ? store.scheduleRetry(refusal, next.delayMs) : store.markFailed(refusal)),
-      signal,
-    );
-    if (!charged) {
-      this.#uncharged.push(refused);
-    } else if (next.kind === 'retry') {
+    const next = afterRefusal(row, this.#options.onFailed);
+    const refusal = { id: row.id, shard: row.shard, error };
+    const charged = await this.#persist(() => store.charge(refusal, next), signal);
+    if (charged === 'locked') this.#uncharged.push(refused);
+    else if (charged === 'charged') this.#tellCharged(refused, next);
+  }
+
+  #tellCharged({ row, error }: Refused, next: AfterRefusal): void {
+    const { board, logger } = this.#options;
+    const { eventId, key: sessionId, sequence, retryCount } = row;
+    const about = { eventId, sessionId, sequence, tries: retryCount + 1, error };
+    if (next.kind === 'retry') {
       board.retried(error);
       logger.warn({ ...about, delayMs: next.delayMs }, 'the broker refused an event: trying again');
-    } else {
-      board.failed(error);
-      logger.error(
-        about,
-        'the broker refused an event for good: its session is held until somebody retries or discards it',
-      );
+      return;
     }
+    board.failed(error);
+    logger.error(about, next.kind === 'fail' ? FAILED : DISCARDED);
   }
 
   #tellLocked(): void {
-    const [first] = [...this.#unmarked, ...this.#uncharged];
+    const first = this.#unmarked.find(({ row }) => this.#locked.has(row.id)) ?? this.#uncharged[0];
     if (first === undefined) this.#options.board.rowsFree();
-    else this.#options.board.rowsLocked(this.#kept, first.row.eventId);
+    else this.#options.board.rowsLocked(this.#locked.size + this.#uncharged.length, first.row.eventId);
   }
 
   async #persist<Result>(write: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
@@ -147,3 +180,7 @@ export class OutcomeRecorder {
     }
   }
 }
+
+const FAILED =
+  'the broker refused an event for good: its session is held until somebody retries or discards it (genesis outbox)';
+const DISCARDED = 'the broker refused an event for good: it is discarded, its marker goes out in its place';

@@ -12,7 +12,8 @@ const HEADER_OVERHEAD = 10;
 export function recordBytes(row: Pick<ClaimedRow, 'key' | 'payload' | 'headers'>): number {
   let bytes = RECORD_OVERHEAD + Buffer.byteLength(row.key);
   if (row.payload !== null) bytes += Buffer.byteLength(row.payload);
-  for (const name in row.headers) bytes += HEADER_OVERHEAD + name.length * 3 + Buffer.byteLength(row.headers[name] ?? '');
+  for (const name in row.headers)
+    bytes += HEADER_OVERHEAD + name.length * 3 + Buffer.byteLength(row.headers[name] ?? '');
   return bytes;
 }
 

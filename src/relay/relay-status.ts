@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { EventId } from '../genesis/ids.ts';
+import type { DeliveryMode, ShardReport } from './ports.ts';
 
 /** See the state machine in docs/relay.md. `stalled` is the open circuit. */
 export type RelayState = 'standby' | 'draining' | 'idle' | 'stalled' | 'stopped';
@@ -16,6 +17,22 @@ export interface RelayStatus {
   readonly published: number;
   readonly retried: number;
   readonly failed: number;
+  readonly delivery: DeliveryMode;
+  /** The shards that it holds. */
+  readonly shards: readonly ShardReport[];
+}
+
+/** A relay that is at work and has marked nothing for so long, in milliseconds, is stuck. */
+const STUCK_AFTER_MS = 30_000;
+
+/**
+ * Why a relay that could make progress makes none; null when it does, or when there is a reason that is not its own: nothing to do, no shard,
+ * a broker or database that is away.
+ */
+export function stuckReason({ state, since, lastProgressAt }: RelayStatus, now: number): string | null {
+  if (state !== 'draining') return null;
+  const quiet = now - Math.max(since, lastProgressAt ?? 0);
+  return quiet < STUCK_AFTER_MS ? null : `the relay has work and has sent nothing for ${Math.round(quiet / 1_000)} s`;
 }
 
 const ROWS_LOCKED =
@@ -31,13 +48,17 @@ export class StatusBoard {
     published: 0,
     retried: 0,
     failed: 0,
+    delivery: 'at-least-once',
+    shards: [],
   };
   #databaseAway = false;
   #rowsLocked = false;
+  readonly #partitionsAway = new Set<number>();
   readonly #logger: Logger;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, delivery: DeliveryMode) {
     this.#logger = logger;
+    this.#status = { ...this.#status, delivery };
   }
 
   get status(): RelayStatus {
@@ -52,6 +73,33 @@ export class StatusBoard {
   /** A claim brought rows. An open circuit stays open until the broker takes some. */
   draining(): void {
     if (this.#status.state !== 'stalled') this.enter('draining');
+  }
+
+  /** Nothing can be sent now. An open circuit stays open until the broker takes some. */
+  resting(shards: number): void {
+    if (this.#status.state === 'stalled' && shards > 0) return;
+    this.enter(shards === 0 ? 'standby' : 'idle');
+  }
+
+  /** What it holds, and how that is. */
+  holds(shards: readonly ShardReport[]): void {
+    this.#status = { ...this.#status, shards };
+    for (const shard of this.#partitionsAway) {
+      if (!shards.some((held) => held.shard === shard)) this.#partitionsAway.delete(shard);
+    }
+  }
+
+  /** One partition cannot be written, or not be read back; the others go on. */
+  partitionUnavailable(shard: number, error: string): void {
+    if (!this.#partitionsAway.has(shard)) {
+      this.#logger.warn({ shard, error }, 'a partition is away: the others go on, nothing is charged');
+    }
+    this.#partitionsAway.add(shard);
+    this.#status = { ...this.#status, lastError: error };
+  }
+
+  partitionAvailable(shard: number): void {
+    if (this.#partitionsAway.delete(shard)) this.#logger.info({ shard }, 'the partition is there again');
   }
 
   /** The circuit opens. */

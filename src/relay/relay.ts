@@ -1,81 +1,95 @@
 import { AssertionError } from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { backoffDelay, type BackoffBounds } from '../backoff.ts';
 import type { RelayConfig } from '../config.ts';
 import type { Service } from '../service.ts';
-import { backoffDelay, type BackoffBounds } from '../backoff.ts';
-import type { Published } from './drain-batch.ts';
-import { drainOutbox, type DrainOptions } from './drain-outbox.ts';
+import { Drain } from './drain.ts';
+import type { DrainOptions } from './drain-context.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { OwnedShards } from './owned-shards.ts';
 import { pause } from './pause.ts';
-import { LeaseLost, type HeldLease, type Lease, type Publisher, type Wakeup } from './ports.ts';
-import { OutcomeRecorder } from './record-outcomes.ts';
+import {
+  DeliveryModeDiffers,
+  LeaseLost,
+  type Membership,
+  type Publisher,
+  type RelayGroup,
+  type TopicReader,
+  type TransactionalPublisher,
+  type Wakeup,
+} from './ports.ts';
+import { OutcomeRecorder, type Published } from './record-outcomes.ts';
 import { StatusBoard, type RelayStatus } from './relay-status.ts';
 import { WorkSignal } from './wait-for-work.ts';
 
 /** What a relay works with. */
 export interface RelayPorts {
-  readonly lease: Lease;
+  readonly group: RelayGroup;
+  /** Sends, at least once. */
   readonly publisher: Publisher;
+  /** Another one, at least once: tries partitions that are away. */
+  readonly probe: Publisher;
+  /** Sends, exactly once; and fences whoever sent so before. */
+  readonly transactions: TransactionalPublisher;
+  readonly reader: TopicReader;
   readonly wakeup: Wakeup;
   readonly logger: Logger;
 }
 
 export interface RelayOptions extends RelayConfig {
-  /** Most rows in one claim under a backlog. Default 2,000. */
-  readonly batchMax?: number;
   /** Most bytes of one partition in one send; must stay below the topic's max.message.bytes. Default 900,000. */
   readonly maxPartitionBytes?: number;
-  /** Delays between probes of a broker or database that is away. Default 200 ms to 10 s. */
+  /** Delays between probes of a broker, partition or database that is away. Default 200 ms to 10 s. */
   readonly backoff?: BackoffBounds;
+  /** Milliseconds between beats. Default 1,000. */
+  readonly beatInterval?: number;
   /** Milliseconds that `stop` leaves the send in flight before it abandons it. Default 5,000. */
   readonly stopGrace?: number;
   /** Called once per row after it was marked SENT, in order. Must not throw. */
   readonly onPublished?: (published: Published) => void;
+  readonly onClaim?: DrainOptions['onClaim'];
 }
 
 const BACKOFF: BackoffBounds = { first: 200, most: 10_000 };
 const MARK_GRACE_MS = 1_000;
 
-/** Publishes the outbox while it holds the lease; see docs/relay.md. */
+/** Publishes the rows of the shards that it holds; see docs/relay.md. */
 export class Relay implements Service {
   readonly name = 'relay';
   readonly #ports: RelayPorts;
-  readonly #backoff: BackoffBounds;
+  readonly #options: DrainOptions;
   readonly #stopGrace: number;
   readonly #board: StatusBoard;
-  #drainOptions: Omit<DrainOptions, 'work'>;
-  #held: HeldLease | null = null;
+  readonly #recorder: OutcomeRecorder;
+  #maxPartitionBytes: number;
+  #membership: Membership | null = null;
   #life: { readonly stopping: AbortController; readonly ended: Promise<void> } | null = null;
 
   constructor(ports: RelayPorts, options: RelayOptions) {
     this.#ports = ports;
-    this.#backoff = options.backoff ?? BACKOFF;
+    const { backoff = BACKOFF, beatInterval = 1_000, maxPartitionBytes = 900_000, onPublished } = options;
+    this.#maxPartitionBytes = maxPartitionBytes;
+    this.#options = { ...options, backoff, beatInterval, maxPartitionBytes };
     this.#stopGrace = options.stopGrace ?? 5_000;
-    this.#board = new StatusBoard(ports.logger);
-    this.#drainOptions = {
-      publisher: ports.publisher,
+    this.#board = new StatusBoard(ports.logger, options.delivery);
+    this.#recorder = new OutcomeRecorder({
+      logger: ports.logger,
       board: this.#board,
-      recorder: new OutcomeRecorder({
-        logger: ports.logger,
-        board: this.#board,
-        backoff: this.#backoff,
-        onPublished: (published) => options.onPublished?.(published),
-      }),
-      batchSize: options.batchSize,
-      batchMax: options.batchMax ?? 2_000,
-      maxPartitionBytes: options.maxPartitionBytes ?? 900_000,
-      pollInterval: options.pollInterval,
-      backoff: this.#backoff,
-    };
+      backoff,
+      onFailed: options.onFailed,
+      onPublished: (published) => onPublished?.(published),
+    });
   }
 
   status(): RelayStatus {
     return this.#board.status;
   }
 
-  /** Sets `maxPartitionBytes` when it is learnt after the relay was made; takes effect with the next lease. */
+  /** Sets `maxPartitionBytes` when it is learnt after the relay was made; takes effect with the next membership. */
   limitSends(maxPartitionBytes: number): void {
-    this.#drainOptions = { ...this.#drainOptions, maxPartitionBytes };
+    this.#maxPartitionBytes = maxPartitionBytes;
   }
 
   /** Resolves at once: a relay without database or broker waits for them. */
@@ -86,7 +100,7 @@ export class Relay implements Service {
     this.#life = { stopping, ended: this.#run(stopping.signal) };
   }
 
-  /** Lets the send in flight end, for `stopGrace` at most, marks what was acknowledged and gives the lease back. */
+  /** Lets the send in flight end, for `stopGrace` at most, marks what was acknowledged and gives the shards back. */
   async stop(): Promise<void> {
     const life = this.#life;
     if (life === null) return;
@@ -99,9 +113,9 @@ export class Relay implements Service {
 
   /** Ends the send in flight; what it still learnt may be marked, but a database that does not answer must not keep us. */
   async #abandon(ended: Promise<void>): Promise<void> {
-    await this.#ports.publisher.close();
+    await this.#closePublishers();
     await Promise.race([ended, sleep(MARK_GRACE_MS, undefined, { ref: false })]);
-    await this.#held?.release();
+    await this.#membership?.leave();
   }
 
   async #run(stopping: AbortSignal): Promise<void> {
@@ -110,32 +124,64 @@ export class Relay implements Service {
     while (!stopping.aborted) {
       this.#board.enter('standby');
       const began = performance.now();
-      await this.#drainOneLease(work, stopping);
-      failures = performance.now() - began > this.#backoff.most ? 1 : failures + 1;
-      await pause(backoffDelay(failures, this.#backoff), stopping);
+      await this.#stay(work, stopping);
+      failures = performance.now() - began > this.#options.backoff.most ? 1 : failures + 1;
+      await pause(backoffDelay(failures, this.#options.backoff), stopping);
     }
     work.close();
-    await this.#ports.publisher.close();
+    await Promise.all([this.#closePublishers(), this.#ports.reader.close()]);
     this.#board.enter('stopped');
   }
 
-  /** One turn from standby until the lease is gone or given back. Never rejects. */
-  async #drainOneLease(work: WorkSignal, stopping: AbortSignal): Promise<void> {
+  /** One membership, until it is lost or given up. Never rejects. */
+  async #stay(work: WorkSignal, stopping: AbortSignal): Promise<void> {
+    const { group, logger } = this.#ports;
+    const { delivery } = this.#options;
     try {
-      const held = await this.#ports.lease.acquire(stopping);
-      this.#held = held;
+      const membership = await group.join({ name: `${hostname()}:${process.pid}`, delivery }, stopping);
+      this.#membership = membership;
       this.#board.databaseAnswered();
-      this.#ports.logger.info('the relay holds the lease');
-      // What another relay may send again now must not be sent by us any more.
-      held.lost.addEventListener('abort', () => void this.#ports.publisher.close(), { once: true });
-      await drainOutbox(held, { ...this.#drainOptions, work }, stopping);
+      logger.info({ member: membership.id, delivery }, 'the relay has joined');
+      await this.#drain(membership, work, stopping);
     } catch (error) {
       this.#board.enter('standby');
       if (!stopping.aborted) this.#tell(error);
     } finally {
-      await this.#held?.release();
-      this.#held = null;
+      await this.#membership?.leave();
+      this.#membership = null;
+      this.#board.holds([]);
     }
+  }
+
+  async #drain(membership: Membership, work: WorkSignal, stopping: AbortSignal): Promise<void> {
+    const { publisher, transactions, probe, reader, logger } = this.#ports;
+    const keeper = new LeaseKeeper(membership, () => performance.now());
+    // What another relay may send now must not be sent by us any more.
+    keeper.lost.addEventListener('abort', () => void this.#closePublishers(), { once: true });
+    const drain = new Drain({
+      membership,
+      keeper,
+      shards: new OwnedShards(this.#options.backoff),
+      publisher: this.#options.delivery === 'exactly-once' ? transactions : publisher,
+      transactions,
+      probe,
+      reader,
+      recorder: this.#recorder,
+      board: this.#board,
+      work,
+      logger,
+      options: { ...this.#options, maxPartitionBytes: this.#maxPartitionBytes },
+    });
+    try {
+      await drain.run(stopping);
+    } finally {
+      await this.#closePublishers();
+    }
+  }
+
+  async #closePublishers(): Promise<void> {
+    const { publisher, transactions, probe } = this.#ports;
+    await Promise.all([publisher.close(), transactions.close(), probe.close()]);
   }
 
   #tell(error: unknown): void {
@@ -144,8 +190,11 @@ export class Relay implements Service {
       this.#board.broken(error.message);
     } else if (error instanceof LeaseLost) {
       const reason = error.cause instanceof Error ? error.cause.message : error.message;
-      this.#ports.logger.warn({ error: reason }, 'the relay lost its lease: standing by');
+      this.#ports.logger.warn({ error: reason }, 'the relay lost its shards: joining anew');
       this.#board.broken(reason);
+    } else if (error instanceof DeliveryModeDiffers) {
+      this.#ports.logger.error({ error: error.message }, 'the relay cannot join');
+      this.#board.broken(error.message);
     } else {
       this.#board.databaseAway(String(error));
     }

@@ -11,10 +11,18 @@ export class WorkSignal {
   readonly #unsubscribe: () => void;
 
   constructor(wakeup: Wakeup) {
-    this.#unsubscribe = wakeup.subscribe(() => {
-      this.#hinted = true;
-      this.#wake?.();
-    });
+    this.#unsubscribe = wakeup.subscribe(() => this.wake());
+  }
+
+  /** Whether something was hinted at since the last claim began. */
+  get hinted(): boolean {
+    return this.#hinted;
+  }
+
+  /** A hint from within: something else than a commit made work. */
+  wake(): void {
+    this.#hinted = true;
+    this.#wake?.();
   }
 
   /** To be called before each claim: earlier hints are about what that claim will see. */

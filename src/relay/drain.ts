@@ -1,0 +1,226 @@
+import { backoffDelay } from '../backoff.ts';
+import { assertOrder } from './assert-order.ts';
+import type { DrainContext } from './drain-context.ts';
+import { pause } from './pause.ts';
+import { LeaseLost, type ClaimedRow, type RecordOutcome } from './ports.ts';
+import { RowQueue } from './row-queue.ts';
+import { ShardKeeping } from './shard-keeping.ts';
+import { sortOutcomes, type SortedOutcomes } from './sort-outcomes.ts';
+
+/** Between looks whether rows that somebody else has locked are free, while nothing else is to do. */
+const LOCKED_LOOK_MS = 1_000;
+/** How often the database is asked when a session on hold may go on. A retry of our own is known without asking. */
+const RETRY_LOOK_MS = 1_000;
+/** Shortest wait when a session on hold could go on and gave nothing. */
+const SHORTEST_WAIT_MS = 20;
+
+/**
+ * Claims, sends and marks during one membership. While one send is on its way, what was acknowledged before is marked and, under a
+ * backlog, the next rows are claimed: they are forgotten if the send fails. docs/relay.md draws it.
+ */
+export class Drain {
+  readonly #context: DrainContext;
+  readonly #keeping: ShardKeeping;
+  readonly #queue = new RowQueue();
+  #inFlight: readonly ClaimedRow[] = [];
+  #limit: number;
+  /** The last claim was cut by its bounds: there is more. */
+  #more = false;
+  #outages = 0;
+  #retryAskedAt = -Infinity;
+  #retryDueAt = Infinity;
+
+  constructor(context: DrainContext) {
+    this.#context = context;
+    this.#limit = context.options.batchSize;
+    this.#keeping = new ShardKeeping(context);
+  }
+
+  /** @throws LeaseLost, or an AssertionError when a claim breaks the order: nothing more is sent then. */
+  async run(stopping: AbortSignal): Promise<void> {
+    const { keeper, recorder, membership } = this.#context;
+    const signal = AbortSignal.any([stopping, keeper.lost]);
+    this.#keeping.start(signal);
+    try {
+      await recorder.takeOver(membership.store, signal);
+      while (!signal.aborted) await this.#step(signal);
+    } finally {
+      await this.#keeping.stop();
+    }
+    if (keeper.lost.aborted) throw new LeaseLost('the membership was lost', { cause: keeper.lost.reason });
+    await this.#mark(signal);
+    await this.#keeping.giveBackAll();
+  }
+
+  async #step(signal: AbortSignal): Promise<void> {
+    const { keeper, recorder, membership, shards, work } = this.#context;
+    await recorder.chargeKept(membership.store, signal);
+    if (!(await this.#keeping.tend(signal))) {
+      this.#queue.clear();
+      await this.#rest(signal);
+      return;
+    }
+    const active = new Set(shards.active().map(({ shard }) => shard));
+    this.#queue.drop((shard) => !active.has(shard) || !keeper.holds(shard));
+    if (this.#queue.rows.length === 0) {
+      // With more to do, marks are written while the next send is on its way.
+      if (!this.#more && !work.hinted) await this.#mark(signal);
+      await this.#claim();
+    }
+    const batch = this.#queue.take({
+      partitionBytes: this.#context.options.maxPartitionBytes,
+      rowsOf: (shard) => shards.get(shard)?.cap ?? Infinity,
+    });
+    if (batch.length === 0) {
+      await this.#mark(signal);
+      if (!work.hinted) await this.#rest(signal);
+    } else {
+      await this.#deliver(batch, signal);
+    }
+  }
+
+  async #claim(): Promise<void> {
+    const { keeper, membership, options, recorder, shards, work } = this.#context;
+    const wanted = recorder.full ? [] : shards.nextClaim().filter(({ shard }) => keeper.holds(shard));
+    work.begin();
+    this.#more = false;
+    if (wanted.length === 0) return;
+    const began = performance.now();
+    const claim = await membership.store.claim({
+      shards: wanted.map(({ shard }) => shard),
+      floor: Math.min(...wanted.map(({ floor }) => floor)),
+      limit: this.#limit,
+      exceptIds: this.#known().map(({ id }) => id),
+      exceptSessions: recorder.exceptSessions,
+    });
+    options.onClaim?.({ rows: claim.rows.length, milliseconds: performance.now() - began });
+    assertOrder(claim.rows);
+    this.#queue.add(claim.rows);
+    shards.noteClaim(claim, this.#known());
+    this.#more = !claim.complete;
+    // A claim that was cut says that there is a backlog: the next one is twice as large.
+    const most = Math.max(options.batchMax, options.batchSize);
+    this.#limit = claim.complete ? options.batchSize : Math.min(this.#limit * 2, most);
+  }
+
+  /** Rows that are known and not settled. */
+  #known(): ClaimedRow[] {
+    const { uncharged, unmarked } = this.#context.recorder;
+    return [...this.#inFlight, ...this.#queue.rows, ...uncharged, ...unmarked.map(({ row }) => row)];
+  }
+
+  async #deliver(batch: readonly ClaimedRow[], signal: AbortSignal): Promise<void> {
+    const { board, keeper, publisher } = this.#context;
+    board.draining();
+    this.#inFlight = batch;
+    const marked = this.#mark(signal);
+    const sending = publisher.send(batch, {
+      onStalled: (error) => board.stalled(error),
+      beforeCommit: async () => {
+        await marked;
+        if (!batch.every(({ shard }) => keeper.holds(shard)))
+          throw new LeaseLost('the lease was lost before the commit');
+      },
+    });
+    const [sent, meanwhile] = await Promise.allSettled([sending, this.#prefetch(marked)]);
+    this.#inFlight = [];
+    if (sent.status === 'rejected') throw sent.reason;
+    await this.#settle(batch, sent.value, signal);
+    if (meanwhile.status === 'rejected') throw meanwhile.reason;
+  }
+
+  /** Under a backlog, or when a hint came, the next rows are read while a send is on its way. */
+  async #prefetch(marked: Promise<void>): Promise<void> {
+    await marked;
+    if (this.#queue.rows.length > 0 || !(this.#more || this.#context.work.hinted)) return;
+    await this.#claim();
+  }
+
+  async #mark(signal: AbortSignal): Promise<void> {
+    const { membership, recorder, shards } = this.#context;
+    shards.marked(await recorder.mark(membership.store, signal), Date.now());
+  }
+
+  async #settle(batch: readonly ClaimedRow[], outcomes: readonly RecordOutcome[], signal: AbortSignal): Promise<void> {
+    const { board, options, recorder, shards } = this.#context;
+    const sorted = sortOutcomes(batch, outcomes);
+    recorder.acknowledged(sorted.published);
+    if (sorted.published.length === batch.length) {
+      this.#outages = 0;
+      shards.sent(
+        batch.map(({ shard }) => shard),
+        options.batchMax,
+      );
+      board.answered();
+      return;
+    }
+    // What was read beyond it would overtake what failed.
+    this.#queue.clear();
+    this.#more = true;
+    await this.#mark(signal);
+    if (signal.aborted) return;
+    if (sorted.fenced !== null) throw new LeaseLost('fenced by another relay', { cause: new Error(sorted.fenced) });
+    this.#keeping.sendFailed();
+    await this.#chargeRefused(sorted, signal);
+    await this.#takeOutage(sorted, signal);
+  }
+
+  /** A partition's batch that was refused is sent again in halves, until the refused row is alone: only then it is known to be the one. */
+  async #chargeRefused({ refused }: SortedOutcomes, signal: AbortSignal): Promise<void> {
+    const { membership, recorder, shards } = this.#context;
+    for (const [shard, { rows, error }] of refused) {
+      const owned = shards.get(shard);
+      if (owned !== undefined) owned.cap = rows.length > 1 ? Math.ceil(rows.length / 2) : null;
+      const [alone] = rows;
+      if (rows.length > 1 || alone === undefined) continue;
+      await recorder.refused(alone, error, membership.store, signal);
+      this.#retryAskedAt = -Infinity;
+    }
+  }
+
+  async #takeOutage({ published, refused, unavailable, outage }: SortedOutcomes, signal: AbortSignal): Promise<void> {
+    const { board, options, shards } = this.#context;
+    if (outage === null) {
+      board.answered();
+      return;
+    }
+    if (outage.scope === 'partition' || published.length > 0 || refused.size > 0) {
+      for (const [shard, error] of unavailable) {
+        shards.unavailable(shard, error, performance.now());
+        board.partitionUnavailable(shard, error);
+      }
+      return;
+    }
+    this.#outages += 1;
+    board.stalled(outage.error);
+    await pause(backoffDelay(this.#outages, options.backoff), signal);
+  }
+
+  /** Nothing can be sent: waits for a hint, or for what is due next. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { board, options, recorder, shards, work } = this.#context;
+    this.#limit = options.batchSize;
+    board.resting(shards.size);
+    const now = performance.now();
+    const looks = [
+      options.pollInterval,
+      await this.#untilRetry(),
+      shards.nextTryIn(now) ?? Infinity,
+      recorder.waitsForLocks ? LOCKED_LOOK_MS : Infinity,
+    ];
+    await work.wait(Math.max(SHORTEST_WAIT_MS, Math.min(...looks)), signal);
+  }
+
+  async #untilRetry(): Promise<number> {
+    const { membership, recorder, shards } = this.#context;
+    const now = performance.now();
+    const active = shards.active().map(({ shard }) => shard);
+    if (active.length === 0) return Infinity;
+    if (now - this.#retryAskedAt >= RETRY_LOOK_MS) {
+      const milliseconds = await membership.store.nextRetryIn(active, recorder.exceptSessions);
+      this.#retryAskedAt = now;
+      this.#retryDueAt = milliseconds === null ? Infinity : now + milliseconds;
+    }
+    return Math.max(0, this.#retryDueAt - now);
+  }
+}

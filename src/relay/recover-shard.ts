@@ -1,0 +1,53 @@
+import type { OwnedShard } from './owned-shards.ts';
+import type { FoundRecord, Membership, TopicReader, TransactionalPublisher } from './ports.ts';
+
+/** What it takes to learn what the topic already holds. */
+export interface RecoveryPorts {
+  readonly membership: Membership;
+  readonly reader: TopicReader;
+  readonly transactions: Pick<TransactionalPublisher, 'fence'>;
+}
+
+/**
+ * - `recovered`: whatever the partition holds is marked, and nobody before us can write to it any more (exactly once).
+ * - `topic-ahead`: the last record's event is not in the database.
+ */
+export type Recovery =
+  | { readonly kind: 'recovered'; readonly found: number }
+  | { readonly kind: 'topic-ahead'; readonly record: FoundRecord };
+
+/**
+ * What stands between holding a shard's lease and claiming its rows: fence the predecessors, make sure of the lease, compare the end of
+ * the partition with the database, read the partition back from the last record that is known to be marked, and mark what is there.
+ *
+ * @param confirm Asks the database whether the lease still holds; rejects if not. After the fence, so that of two that fence each
+ * other only one goes on.
+ * @throws PublisherUnavailable, LeaseLost, the database's error: to be tried again
+ */
+export async function recoverShard(
+  owned: OwnedShard,
+  { membership, reader, transactions }: RecoveryPorts,
+  confirm: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<Recovery> {
+  const { predecessors, shard } = owned;
+  for (const predecessor of predecessors) {
+    if (predecessor !== membership.transactionalId) await transactions.fence(predecessor, signal);
+  }
+  owned.predecessors = [];
+  await confirm();
+  const last = await reader.last(shard, signal);
+  // A record without our headers is somebody else's: it says nothing about our database.
+  if (last !== null && last.eventId !== '') {
+    const [foreign] = await membership.store.findForeign([last]);
+    if (foreign !== undefined) return { kind: 'topic-ahead', record: foreign };
+  }
+  let found = 0;
+  for await (const records of reader.from(shard, String(owned.position), signal)) {
+    const ours = records.filter(({ eventId }) => eventId !== '');
+    found += await membership.store.markFound(ours);
+    const end = records.at(-1);
+    if (end !== undefined) owned.position = BigInt(end.offset) + 1n;
+  }
+  return { kind: 'recovered', found };
+}

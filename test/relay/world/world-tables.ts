@@ -1,0 +1,202 @@
+import type { EventId, SessionId } from '../../../src/genesis/ids.ts';
+import type { Claim, ClaimedRow, ClaimRequest, FoundRecord, OutboxStore } from '../../../src/relay/ports.ts';
+
+export interface WorldRow {
+  readonly id: number;
+  readonly session: string;
+  readonly sequence: number;
+  readonly shard: number;
+  /** How often the broker refuses it. */
+  refusals: number;
+  /** Its transaction has committed: before that nobody sees it. */
+  visible: boolean;
+  status: 'PENDING' | 'SENT' | 'FAILED' | 'DISCARDED';
+  published: boolean;
+  retryCount: number;
+}
+
+interface Hold {
+  next: number;
+  blockedBy: number | null;
+  until: number;
+}
+
+const MAX_RETRIES = 3;
+/** Seconds become milliseconds. */
+const SPEED = 1_000;
+
+/** event_outbox and event_outbox_holds in memory, by the rules of the real ones. */
+export class WorldTables {
+  readonly rows: WorldRow[] = [];
+  readonly holds = new Map<string, Hold>();
+  /** Rows that somebody has locked. */
+  readonly locked = new Set<number>();
+  readonly bySession = new Map<string, WorldRow[]>();
+
+  /** A transaction takes the next id, holding the lock of the session. */
+  insert(session: string, shard: number, refusals = 0): WorldRow {
+    const own = this.bySession.get(session) ?? [];
+    this.bySession.set(session, own);
+    const id = this.rows.length + 1;
+    const row: WorldRow = {
+      id,
+      session,
+      sequence: own.length + 1,
+      shard,
+      refusals,
+      visible: false,
+      status: 'PENDING',
+      published: false,
+      retryCount: 0,
+    };
+    this.rows.push(row);
+    own.push(row);
+    return row;
+  }
+
+  row(id: number): WorldRow {
+    const row = this.rows[id - 1];
+    if (row === undefined) throw new Error(`no row ${id}`);
+    return row;
+  }
+
+  static unsettled(row: WorldRow): boolean {
+    if (!row.visible) return false;
+    return row.status === 'PENDING' || row.status === 'FAILED' || (row.status === 'DISCARDED' && !row.published);
+  }
+
+  retry(row: WorldRow): void {
+    row.status = 'PENDING';
+    row.retryCount = 0;
+    this.#changed(row, -Infinity);
+  }
+
+  discard(row: WorldRow): void {
+    row.status = 'DISCARDED';
+    this.#changed(row, -Infinity);
+  }
+
+  charge(row: WorldRow, next: { readonly kind: string; readonly delayMs?: number }): void {
+    row.retryCount += next.kind === 'retry' ? 1 : 0;
+    if (next.kind === 'fail') row.status = 'FAILED';
+    if (next.kind === 'discard') row.status = 'DISCARDED';
+    const until = next.kind === 'retry' ? performance.now() + (next.delayMs ?? 0) / SPEED : Infinity;
+    this.#changed(row, next.kind === 'discard' ? -Infinity : until);
+  }
+
+  markSent(id: number): boolean {
+    const row = this.row(id);
+    if (row.status !== 'PENDING' && row.status !== 'DISCARDED') return true;
+    if (this.locked.has(id)) return false;
+    if (row.status === 'PENDING') row.status = 'SENT';
+    row.published = true;
+    return true;
+  }
+
+  markFound({ key, sequence }: FoundRecord): boolean {
+    const row = this.bySession.get(key)?.find((one) => one.sequence === sequence);
+    if (row === undefined || row.published || !row.visible) return false;
+    return this.markSent(row.id);
+  }
+
+  claim({ shards, floor, limit, exceptIds, exceptSessions }: ClaimRequest): Claim {
+    const invisible = this.rows.find(({ visible }) => !visible);
+    const excluded = new Set(exceptIds);
+    const mine = (row: WorldRow) => {
+      return shards.includes(row.shard) && !excluded.has(row.id) && !exceptSessions.includes(row.session as SessionId);
+    };
+    const ordinary = this.rows.filter((row) => {
+      return row.visible && row.status === 'PENDING' && row.id >= floor && mine(row) && !this.holds.has(row.session);
+    });
+    const held = [...this.holds].flatMap(([session, hold]) => this.#ready(session, hold).filter(mine));
+    return {
+      shards,
+      rows: [...ordinary.slice(0, limit).map(toClaimedRow), ...held.slice(0, limit).map(toHeldRow)],
+      complete: ordinary.length <= limit && held.length <= limit,
+      horizon: invisible?.id ?? this.rows.length + 1,
+    };
+  }
+
+  /** Rows of a session on hold that may be sent now. */
+  #ready(session: string, hold: Hold): WorldRow[] {
+    if (hold.until > performance.now()) return [];
+    const rows: WorldRow[] = [];
+    for (const row of this.bySession.get(session) ?? []) {
+      if (row.sequence < hold.next || !WorldTables.unsettled(row)) continue;
+      if (row.status === 'FAILED') {
+        if (rows.length === 0) this.holds.set(session, { ...hold, blockedBy: row.sequence, until: Infinity });
+        break;
+      }
+      rows.push(row);
+    }
+    if (rows.length === 0 && this.holds.get(session)?.until === hold.until) this.settle(session, hold.next);
+    return rows;
+  }
+
+  settle(session: string, nextSequence: number): void {
+    const hold = this.holds.get(session);
+    if (hold === undefined) return;
+    hold.next = Math.max(hold.next, nextSequence);
+    const rest = (this.bySession.get(session) ?? []).some(
+      (row) => row.sequence >= hold.next && WorldTables.unsettled(row),
+    );
+    if (!rest) this.holds.delete(session);
+  }
+
+  nextRetryIn(shards: readonly number[]): number | null {
+    const ready = [...this.holds]
+      .filter(
+        ([session, { until }]) => until < Infinity && shards.includes(this.bySession.get(session)?.[0]?.shard ?? -1),
+      )
+      .map(([, { until }]) => Math.max(0, until - performance.now()));
+    return ready.length === 0 ? null : Math.min(...ready);
+  }
+
+  /** What the trigger event_outbox_hold does. */
+  #changed(row: WorldRow, until: number): void {
+    const blocks = until > -Infinity;
+    const hold = this.holds.get(row.session);
+    if (hold === undefined) {
+      const first = (this.bySession.get(row.session) ?? []).find((one) => WorldTables.unsettled(one)) ?? row;
+      const blocked = blocks && first === row;
+      this.holds.set(row.session, {
+        next: first.sequence,
+        blockedBy: blocked ? row.sequence : null,
+        until: blocked ? until : -Infinity,
+      });
+    } else if (hold.blockedBy === null || hold.blockedBy >= row.sequence) {
+      const blocked = blocks && row.sequence <= hold.next;
+      hold.next = Math.min(hold.next, row.sequence);
+      hold.blockedBy = blocked ? row.sequence : null;
+      hold.until = blocked ? until : -Infinity;
+    }
+  }
+}
+
+export type TablesStore = Omit<OutboxStore, 'charge'>;
+
+function toClaimedRow(row: WorldRow): ClaimedRow {
+  const discarded = row.status === 'DISCARDED';
+  return {
+    id: row.id,
+    eventId: eventIdOf(row.session, row.sequence),
+    topic: 'events',
+    key: row.session as SessionId,
+    shard: row.shard,
+    sequence: row.sequence,
+    payload: discarded ? null : String(row.sequence),
+    headers: { ce_id: eventIdOf(row.session, row.sequence), sequence: String(row.sequence) },
+    retryCount: row.retryCount,
+    maxRetries: MAX_RETRIES,
+    createdAt: 0,
+    held: false,
+  };
+}
+
+function toHeldRow(row: WorldRow): ClaimedRow {
+  return { ...toClaimedRow(row), held: true };
+}
+
+export function eventIdOf(session: string, sequence: number): EventId {
+  return `${session}/${sequence}` as EventId;
+}

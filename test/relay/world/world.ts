@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { createLocalWakeup } from '../../../src/relay/local-wakeup.ts';
+import type { DeliveryMode } from '../../../src/relay/ports.ts';
+import { Relay, type RelayOptions } from '../../../src/relay/relay.ts';
+import { WorldGroup } from './world-group.ts';
+import { WorldTables, type WorldRow } from './world-tables.ts';
+import { WorldTopic } from './world-topic.ts';
+
+/** Chances by which things go wrong, 0–1. */
+export interface Chances {
+  readonly outage: number;
+  readonly answerLost: number;
+  readonly partitionAway: number;
+  readonly statementRefused: number;
+}
+
+export const CALM: Chances = { outage: 0, answerLost: 0, partitionAway: 0, statementRefused: 0 };
+
+const SHARDS = 3;
+const LEASE_MS = 60;
+
+/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
+export function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** An outbox, a topic and a group of relays in memory, whose misfortunes a seed chooses. */
+export class World {
+  readonly tables = new WorldTables();
+  readonly topic: WorldTopic;
+  readonly group: WorldGroup;
+  readonly random: () => number;
+  readonly wakeup = createLocalWakeup();
+  readonly relays: Relay[] = [];
+  readonly #delivery: DeliveryMode;
+  chances: Chances = CALM;
+
+  constructor(seed: number, delivery: DeliveryMode) {
+    this.random = randomOf(seed);
+    this.#delivery = delivery;
+    const delay = async () => {
+      const draw = this.random();
+      // Most answers come at once, some after a while, a few long after a lease is over.
+      if (draw > 0.5) await sleep(draw > 0.99 && this.chances !== CALM ? LEASE_MS * 1.5 : draw * 2);
+      else await new Promise((resolve) => void setImmediate(resolve));
+    };
+    this.topic = new WorldTopic(SHARDS, {
+      delay,
+      outage: () => this.#happens('outage'),
+      answerLost: () => this.#happens('answerLost'),
+      partitionAway: () => this.#happens('partitionAway'),
+      refuses: ({ key, headers }) => this.#refuses(key, Number(headers['sequence'])),
+    });
+    this.group = new WorldGroup(
+      SHARDS,
+      this.tables,
+      { delay, refused: () => this.#happens('statementRefused') },
+      LEASE_MS,
+    );
+  }
+
+  relay(options: Partial<RelayOptions> = {}): Relay {
+    const relay = new Relay(
+      {
+        group: this.group,
+        publisher: this.topic.publisher(),
+        probe: this.topic.publisher(),
+        transactions: this.topic.transactional(),
+        reader: this.topic.reader(),
+        wakeup: this.wakeup,
+        logger: pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }),
+      },
+      {
+        pollInterval: 5,
+        batchSize: 4,
+        batchMax: 16,
+        delivery: this.#delivery,
+        onFailed: 'hold',
+        backoff: { first: 0.5, most: 4 },
+        beatInterval: 8,
+        stopGrace: 200,
+        ...options,
+      },
+    );
+    this.relays.push(relay);
+    return relay;
+  }
+
+  /** A command's transaction: takes the session's next row, and commits after a while. */
+  async commit(session: number, refusals = 0): Promise<WorldRow> {
+    const name = `session-${session}`;
+    await this.#locks.get(name);
+    const row = this.tables.insert(name, session % SHARDS, refusals);
+    const committed = sleep(this.random() * 4).then(() => void (row.visible = true));
+    this.#locks.set(name, committed);
+    await committed;
+    this.wakeup.notify();
+    return row;
+  }
+  readonly #locks = new Map<string, Promise<void>>();
+
+  /** Nothing is left that a relay could send. */
+  get settled(): boolean {
+    return [...this.tables.bySession.values()].every((rows) => {
+      const first = rows.find((row) => !row.visible || WorldTables.unsettled(row));
+      return first === undefined || first.status === 'FAILED';
+    });
+  }
+
+  /** Sequences of a session as a consumer sees them, every copy. */
+  log(session: string): number[] {
+    const shard = this.tables.bySession.get(session)?.[0]?.shard ?? 0;
+    return this.topic
+      .committed(shard)
+      .filter(({ key }) => key === session)
+      .map(({ sequence }) => sequence);
+  }
+
+  #happens(what: keyof Chances): boolean {
+    return this.random() < this.chances[what];
+  }
+
+  #refuses(session: string, sequence: number): boolean {
+    const row = this.tables.bySession.get(session)?.find((one) => one.sequence === sequence);
+    return row !== undefined && row.status === 'PENDING' && row.refusals > row.retryCount;
+  }
+}
