@@ -1,0 +1,93 @@
+import type { HistoryEvent } from '../events/ports.ts';
+import type { SessionId } from '../genesis/ids.ts';
+import type { OutboxStatus } from '../outbox/outbox-row.ts';
+
+/** Where a partition of the topic begins and ends. */
+export interface TopicRange {
+  readonly partition: number;
+  /** First offset that is there. */
+  readonly first: bigint;
+  /** Where committed records end: the offset behind the last. */
+  readonly end: bigint;
+}
+
+/** A committed record of the topic. */
+export interface TopicRecord {
+  readonly partition: number;
+  readonly offset: bigint;
+  /** When it was sent, in milliseconds since the epoch. */
+  readonly timestamp: number;
+  readonly key: string | null;
+  readonly value: string | null;
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** The committed records of a topic. */
+export interface TopicLog {
+  /** @throws PublisherUnavailable, the signal's reason */
+  ranges(signal?: AbortSignal): Promise<readonly TopicRange[]>;
+  /**
+   * The records with offsets from `from` up to, not including, `to`: in order, in chunks of bounded size. Offsets below the
+   * partition's beginning are passed over.
+   * @throws PublisherUnavailable, the signal's reason
+   */
+  read(partition: number, from: bigint, to: bigint, signal?: AbortSignal): AsyncIterable<readonly TopicRecord[]>;
+}
+
+/** An event's place in the log: the key and the order of its record. */
+export interface Place {
+  readonly sessionId: SessionId;
+  /** aggregate_version. */
+  readonly sequence: number;
+}
+
+/** What event_outbox says of an event's publication. */
+export interface RowFacts {
+  readonly id: number;
+  readonly status: OutboxStatus;
+  readonly partition: number | null;
+  readonly offset: bigint | null;
+  /** Milliseconds since the epoch, by the database's clock; null: nothing was sent for it. */
+  readonly sentAt: number | null;
+}
+
+/** An event and its outbox row; null: the clean-up has removed it. */
+export interface LoggedEvent {
+  readonly event: HistoryEvent;
+  readonly row: RowFacts | null;
+}
+
+/** An event that stands where a record says it does, with what is known of the one before it in its session. */
+export interface PlacedEvent extends LoggedEvent {
+  /** Null for version 1. */
+  readonly previous: { readonly eventId: string; readonly row: RowFacts | null } | null;
+}
+
+/** An outbox row as it comes up in id order. */
+export interface OutboxPlace extends RowFacts, Place {
+  readonly eventId: string;
+}
+
+/** A piece of the outbox in id order. */
+export interface OutboxPage {
+  readonly rows: readonly OutboxPlace[];
+  /** Numbers of transactions: all before `oldest` have ended, `next` had not begun. */
+  readonly oldest: bigint;
+  readonly next: bigint;
+}
+
+/** What reconciliation reads of the database. Each call is one short statement, and may throw GenesisError UNAVAILABLE. */
+export interface ReconcileStore {
+  /** The database's clock, in milliseconds since the epoch. */
+  clock(): Promise<number>;
+  /** About how many events there are, for the progress. */
+  countEvents(): Promise<number>;
+  /** The events after a place in (session, sequence) order: at most `limit` and a bounded number of bytes, but one at least. */
+  eventsAfter(after: Place | null, limit: number): Promise<readonly LoggedEvent[]>;
+  /** The events at these places, in no order; those that do not exist are missing. */
+  eventsAt(places: readonly Place[]): Promise<readonly PlacedEvent[]>;
+  /** Rows with ids above `after`, at most `limit`. */
+  rowsAfter(after: number, limit: number): Promise<OutboxPage>;
+  /** Those of these rows that exist. */
+  rowsOf(ids: readonly number[]): Promise<readonly OutboxPlace[]>;
+}
