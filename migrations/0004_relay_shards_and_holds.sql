@@ -32,36 +32,39 @@ CREATE TABLE event_outbox_holds (
 CREATE INDEX event_outbox_holds_waiting ON event_outbox_holds (waits_until) WHERE waits_until < 'infinity';
 
 -- Keeps event_outbox_holds true whoever changes a row, by whatever program; and wakes the relay when there is something to send.
+-- Each statement in it sees what was committed before it began. Whoever else changes the same session meanwhile has the row of
+-- event_outbox_holds locked, or its key: then this one waits, and judges by what the other has left.
 CREATE FUNCTION event_outbox_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-  blocks boolean := NEW.status = 'FAILED' OR (NEW.status = 'PENDING' AND NEW.retry_count > 0);
-  until timestamptz := CASE WHEN NEW.status = 'FAILED' THEN 'infinity' WHEN blocks THEN NEW.scheduled_at ELSE '-infinity' END;
-  first integer := NEW.sequence;
+  -- Until when this row keeps its session waiting.
+  until timestamptz := CASE WHEN NEW.status = 'FAILED' THEN 'infinity' WHEN NEW.retry_count > 0 THEN NEW.scheduled_at ELSE '-infinity' END;
+  first integer;
 BEGIN
   LOOP
-    -- Only the first row that is not settled can block: those before it go on. What stands behind it is looked at when it is its turn.
+    -- Only the first row that is not settled can keep the session waiting: those before it go on. What stands behind it is looked at
+    -- when it is its turn; so is whether this is the first, when rows before it were settled and next_sequence does not say so yet.
     UPDATE event_outbox_holds SET
       next_sequence = least(next_sequence, NEW.sequence),
-      blocked_by = CASE WHEN blocks AND NEW.sequence <= next_sequence THEN NEW.sequence END,
-      waits_until = CASE WHEN blocks AND NEW.sequence <= next_sequence THEN until ELSE '-infinity' END,
+      blocked_by = CASE WHEN until > '-infinity' AND NEW.sequence <= next_sequence THEN NEW.sequence END,
+      waits_until = CASE WHEN NEW.sequence <= next_sequence THEN until ELSE '-infinity' END,
       waits_since = now()
     WHERE key = NEW.key AND (blocked_by IS NULL OR blocked_by >= NEW.sequence);
     EXIT WHEN FOUND OR EXISTS (SELECT FROM event_outbox_holds WHERE key = NEW.key);
-    -- Rows of a session are settled in order: those that are not stand directly before this one.
-    WHILE EXISTS (
-      SELECT FROM event_outbox
-      WHERE key = NEW.key AND sequence = first - 1
-        AND (status IN ('PENDING', 'FAILED') OR (status = 'DISCARDED' AND sent_at IS NULL))
-    ) LOOP
-      first := first - 1;
-    END LOOP;
-    blocks := blocks AND first = NEW.sequence;
+    -- Once the session is on hold, rows of it come by its turn only: none that is not settled may be left out.
+    SELECT coalesce(min(sequence), NEW.sequence) INTO first
+    FROM event_outbox
+    WHERE key = NEW.key AND sequence < NEW.sequence
+      AND (status IN ('PENDING', 'FAILED') OR (status = 'DISCARDED' AND sent_at IS NULL));
     INSERT INTO event_outbox_holds (key, shard, next_sequence, blocked_by, waits_until)
-    VALUES (NEW.key, NEW.shard, first, CASE WHEN blocks THEN NEW.sequence END, CASE WHEN blocks THEN until ELSE '-infinity' END)
+    VALUES (
+      NEW.key, NEW.shard, first,
+      CASE WHEN until > '-infinity' AND first = NEW.sequence THEN NEW.sequence END,
+      CASE WHEN first = NEW.sequence THEN until ELSE '-infinity' END
+    )
     ON CONFLICT DO NOTHING;
     EXIT WHEN FOUND;
   END LOOP;
-  IF NOT blocks THEN PERFORM pg_notify('genesis_outbox', ''); END IF;
+  IF until <= now() THEN PERFORM pg_notify('genesis_outbox', ''); END IF;
   RETURN NULL;
 END $$;
 CREATE TRIGGER event_outbox_hold AFTER UPDATE ON event_outbox FOR EACH ROW
@@ -69,6 +72,24 @@ CREATE TRIGGER event_outbox_hold AFTER UPDATE ON event_outbox FOR EACH ROW
     AND (OLD.status IS DISTINCT FROM NEW.status OR OLD.retry_count IS DISTINCT FROM NEW.retry_count
       OR OLD.scheduled_at IS DISTINCT FROM NEW.scheduled_at))
   EXECUTE FUNCTION event_outbox_hold();
+
+-- As before, and: the marker of a DISCARDED row does not wait for the retry that the row would have had.
+CREATE OR REPLACE FUNCTION event_outbox_transition() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF (OLD.status, NEW.status) NOT IN (
+    ('PENDING', 'SENT'), ('PENDING', 'FAILED'), ('PENDING', 'DISCARDED'), ('FAILED', 'PENDING'), ('FAILED', 'DISCARDED')
+  ) THEN
+    RAISE EXCEPTION 'event_outbox %: % -> % is not a transition', OLD.id, OLD.status, NEW.status
+      USING ERRCODE = 'check_violation', HINT = 'PENDING -> SENT | FAILED | DISCARDED; FAILED -> PENDING | DISCARDED. SENT and DISCARDED are final.';
+  END IF;
+  IF NEW.status = 'DISCARDED' OR (OLD.status = 'FAILED' AND NEW.status = 'PENDING') THEN
+    NEW.scheduled_at := now();
+  END IF;
+  IF OLD.status = 'FAILED' AND NEW.status = 'PENDING' THEN
+    NEW.retry_count := 0;
+  END IF;
+  RETURN NEW;
+END $$;
 
 -- A relay that runs. Its id is also that of the advisory lock ("GENM", id) that its session holds: when the session ends, others see it at once.
 CREATE TABLE relay_members (
@@ -105,18 +126,32 @@ CREATE TABLE relay_shards (
   last_error text,
   CHECK (owner IS NULL OR expires_at IS NOT NULL)
 ) WITH (fillfactor = 10);
+-- Nobody writes while this migration holds the table: where nothing is PENDING, the next id is the first that will ever have to be sent.
 INSERT INTO relay_shards (shard, floor, position)
-SELECT shard,
-       coalesce((SELECT min(id) FROM event_outbox WHERE status = 'PENDING' AND event_outbox.shard = s.shard), 1),
-       coalesce((SELECT max("offset") + 1 FROM event_outbox WHERE partition = s.shard), 0)
-FROM genesis_settings, generate_series(0, shards - 1) AS s (shard);
+SELECT s.shard, coalesce(pending.first, sequence.next), coalesce(sent.next, 0)
+FROM genesis_settings
+CROSS JOIN generate_series(0, shards - 1) AS s (shard)
+CROSS JOIN (SELECT last_value + is_called::integer AS next FROM event_outbox_id_seq) AS sequence
+LEFT JOIN (
+  SELECT shard, min(id) AS first FROM event_outbox WHERE status = 'PENDING' GROUP BY shard
+) AS pending ON pending.shard = s.shard
+LEFT JOIN (
+  SELECT partition, max("offset") + 1 AS next FROM event_outbox WHERE partition IS NOT NULL GROUP BY partition
+) AS sent ON sent.partition = s.shard;
 
 -- What was held before this table existed.
 INSERT INTO event_outbox_holds (key, shard, next_sequence, blocked_by, waits_until)
-SELECT DISTINCT ON (key) key, shard, sequence, sequence, CASE status WHEN 'FAILED' THEN 'infinity' ELSE scheduled_at END
-FROM event_outbox
-WHERE status = 'FAILED' OR (status = 'PENDING' AND retry_count > 0)
-ORDER BY key, sequence;
+SELECT key, shard, first, CASE WHEN blocks THEN first END,
+       CASE WHEN blocks AND status = 'FAILED' THEN 'infinity' WHEN blocks THEN scheduled_at ELSE '-infinity' END
+FROM (
+  SELECT DISTINCT ON (key) key, shard, status, scheduled_at, retry_count, sequence AS first,
+         status = 'FAILED' OR retry_count > 0 AS blocks,
+         bool_or(status = 'FAILED' OR retry_count > 0) OVER (PARTITION BY key) AS on_hold
+  FROM event_outbox
+  WHERE status IN ('PENDING', 'FAILED')
+  ORDER BY key, sequence
+) AS unsettled
+WHERE on_hold;
 
 ALTER TABLE genesis_settings
   -- While true the database is older than the topic: commands are refused until what is missing was imported.

@@ -1,84 +1,215 @@
 import type { EventId, SessionId } from '../genesis/ids.ts';
-import type { RecordHeaders } from '../outbox/outbox-row.ts';
-import type { ClaimedRow, OutboxStore } from '../relay/ports.ts';
+import type { AfterRefusal, Claim, ClaimRequest, FoundRecord, OutboxStore, Refusal, Sent } from '../relay/ports.ts';
+import { errorCode } from './errors.ts';
+import { OutboxHorizon } from './outbox-horizon.ts';
+import { toClaimedRow, type OutboxRecord } from './outbox-rows.ts';
 import { sql } from './sql.ts';
 
+const SESSION = sql('outbox/session');
+const HORIZON = sql('outbox/horizon');
 const CLAIM = sql('outbox/claim');
+const CLAIM_HELD = sql('outbox/claim-held');
 const MARK_SENT = sql('outbox/mark-sent');
-const SCHEDULE_RETRY = sql('outbox/schedule-retry');
-const MARK_FAILED = sql('outbox/mark-failed');
-const STILL_PENDING = sql('outbox/still-pending');
+const MARK_FREE = sql('outbox/mark-free');
+const NOT_SETTLED = sql('outbox/not-settled');
+const MARK_FOUND = sql('outbox/mark-found');
+const FIND_KNOWN = sql('outbox/find-known');
+const CHARGE = sql('outbox/charge');
+const SETTLE_HOLDS = sql('outbox/settle-holds');
 const NEXT_RETRY = sql('outbox/next-retry');
 
-/** Most bytes of payload in one claim: what a relay holds in memory. */
+/** Most bytes of payload in one claim, ordinary and held rows each: what a relay holds in memory. */
 const MAX_CLAIM_BYTES = 16 * 1024 * 1024;
+/** lock_not_available: lock_timeout. */
+const LOCK_TIMEOUT = '55P03';
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/iu;
 
-/** Runs a statement on the connection that holds the lease. Fails with LeaseLost once that is gone. */
+/** Runs a statement on the member's connection. Fails with LeaseLost once that is gone. */
 export type LeasedQuery = <Row>(text: string, values: readonly unknown[]) => Promise<readonly Row[]>;
 
-interface IdRecord {
-  /** bigint: the driver gives text. */
-  readonly id: string;
+export interface OutboxStoreOptions {
+  /** Milliseconds between two looks at who may still write rows with low ids, at least. Default 25. */
+  readonly horizonInterval?: number;
+  /** A monotonic clock, in milliseconds. */
+  readonly now?: () => number;
 }
 
-interface OutboxRecord extends IdRecord {
-  readonly event_id: EventId;
-  readonly topic: string;
-  readonly key: SessionId;
-  readonly shard: number;
-  readonly sequence: number;
-  readonly payload: string;
-  readonly headers: RecordHeaders;
-  readonly retry_count: number;
-  readonly max_retries: number;
-  readonly created_at: number;
-}
-
-export function createOutboxStore(query: LeasedQuery): OutboxStore {
-  const stillPending = async (ids: readonly number[]): Promise<readonly number[]> => {
-    const rows = await query<IdRecord>(STILL_PENDING, [ids]);
-    return rows.map(({ id }) => Number(id));
-  };
-  /** Changes one row; false if it could not because somebody else has it locked. */
-  const change = async (text: string, id: number, values: readonly unknown[]): Promise<boolean> => {
-    const changed = await query<IdRecord>(text, [id, ...values]);
-    return changed.length > 0 || (await stillPending([id])).length === 0;
-  };
+/** The OutboxStore of one member of the group of relays, on a connection that nobody else uses. */
+export function createOutboxStore(
+  query: LeasedQuery,
+  member: { readonly id: number },
+  options: OutboxStoreOptions = {},
+): OutboxStore {
+  const { horizonInterval = 25, now = () => performance.now() } = options;
+  const claims = new Claims(query, member.id, lookAtSequence(query, horizonInterval, now));
+  const marks = new Marks(query);
   return {
-    async claim(limit, except = []) {
-      const rows = await query<OutboxRecord>(CLAIM, [limit, MAX_CLAIM_BYTES, except]);
-      return rows.map(toClaimedRow);
+    claim: (request) => claims.claim(request),
+    markSent: (sent) => marks.markSent(sent),
+    markFound: (records) => marks.markFound(records),
+    findForeign: (records) => findForeign(query, records),
+    charge: (refusal, next) => charge(query, member.id, refusal, next),
+    async settleHolds(settled) {
+      if (settled.length > 0) await claims.settle(settled.map(({ key }) => key));
     },
-    async markSent(sent) {
-      const ids = sent.map(({ id }) => id);
-      const columns = [ids, sent.map(({ partition }) => partition), sent.map(({ offset }) => offset)];
-      const rows = await query<IdRecord>(MARK_SENT, columns);
-      if (rows.length === ids.length) return [];
-      const marked = new Set(rows.map(({ id }) => Number(id)));
-      return stillPending(ids.filter((id) => !marked.has(id)));
-    },
-    scheduleRetry: ({ id, error }, delayMs) => change(SCHEDULE_RETRY, id, [error, delayMs]),
-    markFailed: ({ id, error }) => change(MARK_FAILED, id, [error]),
-    async nextRetryIn(except = []) {
-      const [row] = await query<{ milliseconds: number | null }>(NEXT_RETRY, [except]);
+    async nextRetryIn(shards, exceptSessions) {
+      const [row] = await query<{ milliseconds: number | null }>(NEXT_RETRY, [member.id, shards, exceptSessions]);
       const milliseconds = row?.milliseconds ?? null;
       return milliseconds === null ? null : Math.max(0, Math.ceil(milliseconds));
     },
   };
 }
 
-function toClaimedRow(row: OutboxRecord): ClaimedRow {
-  return {
-    id: Number(row.id),
-    eventId: row.event_id,
-    topic: row.topic,
-    key: row.key,
-    shard: row.shard,
-    sequence: row.sequence,
-    payload: row.payload,
-    headers: row.headers,
-    retryCount: row.retry_count,
-    maxRetries: row.max_retries,
-    createdAt: row.created_at,
+function lookAtSequence(query: LeasedQuery, interval: number, now: () => number): OutboxHorizon {
+  const look = async () => {
+    const [row] = await query<{ last_id: string; writers: readonly string[] }>(HORIZON, []);
+    if (row === undefined) throw new Error('a look at the sequence gives one row');
+    return { lastId: Number(row.last_id), writers: row.writers };
   };
+  return new OutboxHorizon(look, interval, now);
+}
+
+/** With every row: which shards were claimed, and whether a session on hold in them may go on. Ids are null when there is no row. */
+type ClaimRecord = { readonly shards: readonly number[]; readonly ready: boolean | null } & (
+  | OutboxRecord
+  | { readonly id: null }
+);
+
+/** `stuck`: nothing of the session can be sent, whatever its hold says; the other columns may be null. */
+type HeldRecord =
+  | (OutboxRecord & { readonly stuck: false })
+  | { readonly id: number | null; readonly key: SessionId; readonly stuck: true };
+
+class Claims {
+  readonly #query: LeasedQuery;
+  readonly #member: number;
+  readonly #horizon: OutboxHorizon;
+  #prepared = false;
+
+  constructor(query: LeasedQuery, member: number, horizon: OutboxHorizon) {
+    this.#query = query;
+    this.#member = member;
+    this.#horizon = horizon;
+  }
+
+  async claim(request: ClaimRequest): Promise<Claim> {
+    await this.#prepare();
+    // Before the claim: it sees whatever had ended by then.
+    const horizon = await this.#horizon.now();
+    const records = await this.#claimOrdinary(request);
+    const [first] = records;
+    if (first === undefined) throw new Error('a claim gives one row at least');
+    const ordinary = records.filter((record) => record.id !== null);
+    // The order is that of the plan; this holds it whatever the plan.
+    const rows = ordinary.map((record) => toClaimedRow(record, false)).sort((one, other) => one.id - other.id);
+    const bytes = rows.reduce((sum, { payload }) => sum + Buffer.byteLength(payload ?? ''), 0);
+    const complete = rows.length < request.limit && bytes < MAX_CLAIM_BYTES;
+    const held = first.ready === true ? await this.#claimHeld(request, first.shards, new Set(rows.map(keyOf))) : [];
+    return { shards: first.shards, rows: [...rows, ...held], complete, horizon };
+  }
+
+  async settle(keys: readonly SessionId[]): Promise<void> {
+    await this.#query(SETTLE_HOLDS, [this.#member, keys]);
+  }
+
+  async #prepare(): Promise<void> {
+    if (this.#prepared) return;
+    await this.#query(SESSION, []);
+    this.#prepared = true;
+  }
+
+  #claimOrdinary({ shards, floor, limit, exceptIds, exceptSessions }: ClaimRequest): Promise<readonly ClaimRecord[]> {
+    const values = [this.#member, shards, floor, limit, MAX_CLAIM_BYTES, exceptIds, exceptSessions];
+    return this.#query<ClaimRecord>(CLAIM, values);
+  }
+
+  /** @param claimed Sessions that had ordinary rows just now: one that came to be on hold since must not be claimed twice. */
+  async #claimHeld(
+    { limit, exceptIds, exceptSessions }: ClaimRequest,
+    shards: readonly number[],
+    claimed: ReadonlySet<SessionId>,
+  ) {
+    const values = [shards, limit, MAX_CLAIM_BYTES, exceptIds, exceptSessions];
+    const records = await this.#query<HeldRecord>(CLAIM_HELD, values);
+    const stuck = records.filter((record) => record.stuck);
+    // What the hold says is out of date: said anew, it is not looked at again each time.
+    if (stuck.length > 0) await this.settle(stuck.map(({ key }) => key));
+    const sendable = records.filter((record) => !record.stuck).map((record) => toClaimedRow(record, true));
+    return sendable.filter(({ key }) => !claimed.has(key));
+  }
+}
+
+const keyOf = ({ key }: { readonly key: SessionId }): SessionId => key;
+
+class Marks {
+  readonly #query: LeasedQuery;
+  /** Rows that somebody had locked when they were to be marked. */
+  #locked: ReadonlySet<number> = new Set();
+
+  constructor(query: LeasedQuery) {
+    this.#query = query;
+  }
+
+  async markSent(sent: readonly Sent[]): Promise<readonly number[]> {
+    if (sent.length === 0) return [];
+    const ids = sent.map(({ id }) => id);
+    const columns = [ids, sent.map(({ partition }) => partition), sent.map(({ offset }) => offset)];
+    const marked = new Set((await this.#mark(ids, columns)).map(({ id }) => id));
+    const rest = ids.filter((id) => !marked.has(id));
+    const locked = rest.length === 0 ? [] : await this.#query<{ id: number }>(NOT_SETTLED, [rest]);
+    this.#locked = new Set(locked.map(({ id }) => id));
+    return [...this.#locked];
+  }
+
+  async markFound(records: readonly FoundRecord[]): Promise<number> {
+    const known = records.filter(({ key, eventId }) => UUID.test(key) && UUID.test(eventId));
+    if (known.length === 0) return 0;
+    const marked = await this.#query(MARK_FOUND, [
+      known.map(({ partition }) => partition),
+      known.map(({ offset }) => offset),
+      known.map(({ key }) => key),
+      known.map(({ sequence }) => sequence),
+      known.map(({ eventId }) => eventId),
+      known.map(({ discarded }) => discarded),
+    ]);
+    return marked.length;
+  }
+
+  async #mark(ids: readonly number[], columns: readonly unknown[]): Promise<readonly { readonly id: number }[]> {
+    // Who waited for a lock once does not wait for it again.
+    if (!ids.some((id) => this.#locked.has(id))) {
+      try {
+        return await this.#query<{ id: number }>(MARK_SENT, columns);
+      } catch (error) {
+        if (errorCode(error) !== LOCK_TIMEOUT) throw error;
+      }
+    }
+    return this.#query<{ id: number }>(MARK_FREE, columns);
+  }
+}
+
+async function findForeign(query: LeasedQuery, records: readonly FoundRecord[]): Promise<readonly FoundRecord[]> {
+  const ids = records.map(({ eventId }) => eventId.toLowerCase()).filter((id) => UUID.test(id));
+  const rows = ids.length === 0 ? [] : await query<{ event_id: EventId }>(FIND_KNOWN, [ids]);
+  const known = new Set<string>(rows.map((row) => row.event_id));
+  return records.filter(({ eventId }) => !known.has(eventId.toLowerCase()));
+}
+
+async function charge(
+  query: LeasedQuery,
+  member: number,
+  { id, shard, error }: Refusal,
+  next: AfterRefusal,
+): ReturnType<OutboxStore['charge']> {
+  const delay = next.kind === 'retry' ? next.delayMs : 0;
+  try {
+    type Row = { readonly ours: boolean; readonly charged: boolean; readonly waits: boolean };
+    const [row] = await query<Row>(CHARGE, [id, shard, member, error, next.kind, delay]);
+    if (row?.ours !== true) return 'lost';
+    // A row that is settled meanwhile needs no charge.
+    return row.charged || !row.waits ? 'charged' : 'locked';
+  } catch (failure) {
+    if (errorCode(failure) === LOCK_TIMEOUT) return 'locked';
+    throw failure;
+  }
 }

@@ -1,228 +1,122 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { readFileSync } from 'node:fs';
-import pg from 'pg';
-import { v7 as uuid } from 'uuid';
-import { createRelayLease } from '../../src/postgres/relay-lease.ts';
-import type { HeldLease } from '../../src/relay/ports.ts';
-import { afterRefusal } from '../../src/relay/retry-policy.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { SHARDS, startOutboxRig, type OutboxRig } from './outbox-rig.ts';
 
-let database: TestDatabase;
-let admin: pg.Client;
-let held: HeldLease;
+let rig: OutboxRig;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  admin = new pg.Client({ connectionString: database.url });
-  await admin.connect();
+  rig = await startOutboxRig();
 });
+afterAll(() => rig.stop());
+beforeEach(() => rig.reset());
 
-afterAll(async () => {
-  await admin.end();
-  await database.drop();
-});
-
-beforeEach(async () => {
-  held = await createRelayLease(database.url).acquire(new AbortController().signal);
-});
-
-afterEach(async () => {
-  await held.release();
-  await admin.query('ALTER TABLE event_outbox DISABLE TRIGGER USER');
-  await admin.query('TRUNCATE event_outbox RESTART IDENTITY');
-  await admin.query('ALTER TABLE event_outbox ENABLE TRIGGER USER');
-});
-
-async function insert(session: string, sequence: number, payload = '{}'): Promise<number> {
-  const { rows } = await admin.query<{ id: string }>(
-    `INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers)
-     VALUES ($1, 'events', $2, 3, $3, $4, '{"b":"1","a":"2"}') RETURNING id`,
-    [uuid(), session, sequence, payload],
-  );
-  return Number(rows[0]?.id);
-}
-
-async function claimed(limit = 100): Promise<number[]> {
-  return (await held.store.claim(limit)).map(({ id }) => id);
-}
-
-async function statusOf(id: number): Promise<unknown> {
-  const { rows } = await admin.query<{ status: string }>('SELECT status FROM event_outbox WHERE id = $1', [id]);
-  return rows[0]?.status;
-}
-
-test('a claim gives PENDING rows, lowest id first, as they were written', async () => {
-  const session = uuid();
-  const ids = [await insert(session, 1, '{"z":1,"a":"é"}'), await insert(session, 2)];
-  const [first] = await held.store.claim(1);
-  expect(first).toMatchObject({
-    id: ids[0],
-    topic: 'events',
-    key: session,
-    shard: 3,
-    sequence: 1,
-    payload: '{"z":1,"a":"é"}',
-    retryCount: 0,
-    maxRetries: 3,
+describe('a claim', () => {
+  it('gives PENDING rows, lowest id first, as they were written', async () => {
+    const { key, ids } = await rig.session(2);
+    const { rows, shards, complete } = await rig.claim();
+    expect(rows[0]).toMatchObject({
+      id: ids[0],
+      topic: 'events',
+      key,
+      shard: 3,
+      sequence: 1,
+      payload: '{}',
+      retryCount: 0,
+      maxRetries: 3,
+      held: false,
+    });
+    expect(Object.keys(rows[0]?.headers ?? {})).toEqual(['b', 'a']);
+    expect(Math.abs(Number(rows[0]?.createdAt) - Date.now())).toBeLessThan(60_000);
+    expect(rows.map(({ id }) => id)).toEqual(ids);
+    expect([...shards].sort()).toEqual(SHARDS);
+    expect(complete).toBe(true);
   });
-  expect(Object.keys(first?.headers ?? {})).toEqual(['b', 'a']);
-  expect(Math.abs(Number(first?.createdAt) - Date.now())).toBeLessThan(60_000);
-  expect(await claimed()).toEqual(ids);
+
+  it('of nothing says which shards it was about', async () => {
+    const { rows, shards, complete } = await rig.claim({ shards: [2, 5] });
+    expect({ rows, shards: [...shards].sort(), complete }).toEqual({ rows: [], shards: [2, 5], complete: true });
+  });
+
+  it('leaves out what it is told to, and begins at the floor', async () => {
+    const [one, two] = [await rig.session(3), await rig.session(2)];
+    expect(await rig.claimedIds({ exceptIds: [one.ids[1] ?? 0] })).toEqual([one.ids[0], one.ids[2], ...two.ids]);
+    expect(await rig.claimedIds({ exceptSessions: [one.key] })).toEqual(two.ids);
+    expect(await rig.claimedIds({ floor: one.ids[2] ?? 0 })).toEqual([one.ids[2], ...two.ids]);
+  });
+
+  it('says when its limit cut it', async () => {
+    const { ids } = await rig.session(3);
+    const claim = await rig.claim({ limit: 2 });
+    expect(claim).toMatchObject({ complete: false, rows: [{ id: ids[0] }, { id: ids[1] }] });
+    expect(await rig.claim({ limit: 4 })).toMatchObject({ complete: true, rows: { length: 3 } });
+  });
+
+  it('is bounded by bytes, but never empty because of them', async () => {
+    const { key } = await rig.session(0);
+    const large = 'x'.repeat(9 * 1024 * 1024);
+    const ids = [await rig.insert(key, 1, large), await rig.insert(key, 2, large), await rig.insert(key, 3, large)];
+    const claim = await rig.claim();
+    expect(claim.rows.map(({ id }) => id)).toEqual(ids.slice(0, 2));
+    expect(claim.complete).toBe(false);
+    await rig.publish(claim.rows);
+    expect(await rig.claimedIds()).toEqual(ids.slice(2));
+  });
+
+  it.each([
+    ['belongs to another member', 'owner = 2'],
+    ['was given back', 'owner = NULL, expires_at = NULL'],
+    ['has a lease that expired', "expires_at = clock_timestamp() - interval '1 ms'"],
+    ['is paused', 'paused = true'],
+  ])('leaves out a shard that %s, and says so', async (_, change) => {
+    await rig.session(2, 3);
+    const other = await rig.session(1, 4);
+    await rig.run(`UPDATE relay_shards SET ${change} WHERE shard = 3`);
+    const claim = await rig.claim({ shards: [3, 4] });
+    expect(claim.shards).toEqual([4]);
+    expect(claim.rows.map(({ id }) => id)).toEqual(other.ids);
+  });
+
+  it('gives no rows of shards that were not asked for', async () => {
+    await rig.session(2, 3);
+    const other = await rig.session(1, 4);
+    expect(await rig.claimedIds({ shards: [4] })).toEqual(other.ids);
+  });
+
+  it('waits for no transaction that changes rows or locks the table against writers', async () => {
+    const { ids } = await rig.session(2);
+    const operator = await rig.connect();
+    await operator.query("BEGIN; UPDATE event_outbox SET status = 'DISCARDED'; LOCK TABLE event_outbox IN SHARE MODE");
+    try {
+      const { rows, horizon } = await rig.claim();
+      expect(rows.map(({ id }) => id)).toEqual(ids);
+      expect(horizon).toBe((ids[1] ?? 0) + 1);
+    } finally {
+      await operator.end();
+    }
+  });
 });
 
-test('a row that waits for its retry holds its session, and only that', async () => {
-  const [one, two] = [uuid(), uuid()];
-  const ids = [await insert(one, 1), await insert(two, 1), await insert(one, 2), await insert(two, 2)];
-  // The seventh retry comes after 64 s.
-  await admin.query('UPDATE event_outbox SET retry_count = 6 WHERE id = $1', [ids[0]]);
-  await held.store.scheduleRetry({ id: Number(ids[0]), error: 'too large' }, 60_000);
-  expect(await claimed()).toEqual([ids[1], ids[3]]);
-  const wait = await held.store.nextRetryIn();
-  expect(wait).toBeGreaterThan(50_000);
-  expect(wait).toBeLessThanOrEqual(60_000);
-  await admin.query("UPDATE event_outbox SET scheduled_at = now() - interval '1 ms' WHERE retry_count > 0");
-  expect(await held.store.nextRetryIn()).toBe(0);
-  expect(await claimed()).toEqual(ids);
-  const { rows } = await admin.query('SELECT retry_count, last_error FROM event_outbox WHERE id = $1', [ids[0]]);
-  expect(rows).toEqual([{ retry_count: 7, last_error: 'too large' }]);
-});
+describe('a clock that was set back', () => {
+  it('hides no row that was not refused', async () => {
+    const { ids } = await rig.session(2);
+    await rig.run('ALTER TABLE event_outbox DISABLE TRIGGER event_outbox_hold');
+    await rig.run("UPDATE event_outbox SET scheduled_at = now() + interval '1 hour' WHERE id = $1", [ids[0]]);
+    await rig.run('ALTER TABLE event_outbox ENABLE TRIGGER event_outbox_hold');
+    expect(await rig.claimedIds()).toEqual(ids);
+  });
 
-test('a FAILED row holds its later rows, not its earlier ones', async () => {
-  const session = uuid();
-  const ids = [await insert(session, 1), await insert(session, 2), await insert(session, 3)];
-  await held.store.markFailed({ id: Number(ids[1]), error: 'too large' });
-  expect(await claimed()).toEqual([ids[0]]);
-  expect(await held.store.nextRetryIn()).toBeNull();
-  await admin.query("UPDATE event_outbox SET status = 'PENDING' WHERE status = 'FAILED'");
-  expect(await claimed()).toEqual(ids);
-});
-
-test('a clock that was set back hides no row: scheduled_at counts after a refusal only', async () => {
-  const session = uuid();
-  const ids = [await insert(session, 1), await insert(session, 2)];
-  await admin.query("UPDATE event_outbox SET scheduled_at = now() + interval '1 hour' WHERE id = $1", [ids[0]]);
-  expect(await claimed()).toEqual(ids);
-});
-
-test('a retry that lies further ahead than any retry is put off is due: the clock was set back', async () => {
-  const session = uuid();
-  const ids = [await insert(session, 1), await insert(session, 2)];
-  await held.store.scheduleRetry({ id: Number(ids[0]), error: 'too large' }, 1_000);
-  await admin.query("UPDATE event_outbox SET scheduled_at = scheduled_at + interval '1 hour' WHERE id = $1", [ids[0]]);
-  expect(await held.store.nextRetryIn()).toBe(0);
-  expect(await claimed()).toEqual(ids);
-});
-
-test('however many retries a row may have, each is waited for', async () => {
-  const session = uuid();
-  const id = await insert(session, 1);
-  for (let retryCount = 6; retryCount < 20; retryCount += 1) {
-    const next = afterRefusal({ retryCount, maxRetries: 99 });
-    await admin.query('UPDATE event_outbox SET retry_count = $2 WHERE id = $1', [id, retryCount]);
-    await held.store.scheduleRetry({ id, error: 'too large' }, next.kind === 'retry' ? next.delayMs : 0);
-    expect(await claimed()).toEqual([]);
-    expect(await held.store.nextRetryIn()).toBeGreaterThan(30_000);
-  }
-});
-
-test('only PENDING rows become SENT', async () => {
-  const session = uuid();
-  const [first, second, third] = [await insert(session, 1), await insert(session, 2), await insert(session, 3)];
-  await admin.query("UPDATE event_outbox SET status = 'DISCARDED' WHERE id = $1", [second]);
-  await held.store.markSent([
-    { id: first, partition: 3, offset: '9007199254740993' },
-    { id: second, partition: 3, offset: '8' },
-  ]);
-  const { rows } = await admin.query(
-    'SELECT status, partition, "offset", sent_at IS NOT NULL AS dated FROM event_outbox ORDER BY id',
-  );
-  expect(rows).toEqual([
-    { status: 'SENT', partition: 3, offset: '9007199254740993', dated: true },
-    { status: 'DISCARDED', partition: null, offset: null, dated: false },
-    { status: 'PENDING', partition: null, offset: null, dated: false },
-  ]);
-  await held.store.markFailed({ id: first, error: 'x' });
-  await held.store.scheduleRetry({ id: second, error: 'x' }, 1);
-  expect([await statusOf(first), await statusOf(second), await statusOf(third)]).toEqual([
-    'SENT',
-    'DISCARDED',
-    'PENDING',
-  ]);
-});
-
-test('a claim is bounded by bytes, but never empty because of them', async () => {
-  const session = uuid();
-  const large = 'x'.repeat(9 * 1024 * 1024);
-  const ids = [await insert(session, 1, large), await insert(session, 2, large), await insert(session, 3, large)];
-  expect(await claimed()).toEqual(ids.slice(0, 2));
-  await admin.query("UPDATE event_outbox SET status = 'SENT', sent_at = now() WHERE id <= $1", [ids[1]]);
-  expect(await claimed()).toEqual(ids.slice(2));
-});
-
-interface Plan {
-  readonly 'Node Type': string;
-  readonly 'Index Name'?: string;
-  readonly 'Rows Removed by Filter'?: number;
-  readonly Plans?: readonly Plan[];
-}
-
-function nodes(plan: Plan): Plan[] {
-  return [plan, ...(plan.Plans ?? []).flatMap(nodes)];
-}
-
-async function claimPlan(): Promise<Plan[]> {
-  const claim = readFileSync(new URL('../../src/postgres/sql/outbox/claim.sql', import.meta.url), 'utf8');
-  const { rows } = await admin.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
-    `EXPLAIN (ANALYZE, FORMAT JSON) ${claim.replaceAll('$1', '100').replaceAll('$2', '16777216').replaceAll('$3', "'{}'")}`,
-  );
-  const root = rows[0]?.['QUERY PLAN'][0].Plan;
-  return root === undefined ? [] : nodes(root);
-}
-
-async function fill(count: number, status: 'SENT' | 'PENDING', keys: number): Promise<void> {
-  await admin.query(
-    `INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers, status, sent_at)
-     SELECT gen_random_uuid(), 'events', ('00000000-0000-7000-8000-' || lpad((n % $2)::text, 12, '0'))::uuid, n % 8, n, '{}', '{}',
-            $3, CASE WHEN $3 = 'SENT' THEN now() END
-     FROM generate_series(1, $1) AS n`,
-    [count, keys, status],
-  );
-}
-
-test(
-  'whatever the planner believes, a claim reads the pending rows in order and nothing else',
-  { timeout: 120_000 },
-  async () => {
-    await admin.query('ALTER TABLE event_outbox SET (autovacuum_enabled = off)');
-    const expectGoodPlan = async () => {
-      const plan = await claimPlan();
-      expect(plan.map((node) => node['Index Name']).filter((name) => name !== undefined)).toEqual([
-        'event_outbox_pending',
-        'event_outbox_blocking',
-      ]);
-      expect(plan.map((node) => node['Node Type'])).not.toContain('Sort');
-      expect(plan.reduce((sum, node) => sum + (node['Rows Removed by Filter'] ?? 0), 0)).toBe(0);
-    };
-    await fill(100_000, 'PENDING', 5_000);
-    await admin.query('ANALYZE event_outbox');
-    await expectGoodPlan();
-    // The statistics still say that all is PENDING.
-    await admin.query("UPDATE event_outbox SET status = 'SENT', sent_at = now() WHERE id <= 99000");
-    await expectGoodPlan();
-    await admin.query('VACUUM ANALYZE event_outbox');
-    await expectGoodPlan();
-    // And now that hardly anything is.
-    await fill(50_000, 'PENDING', 5_000);
-    await expectGoodPlan();
-  },
-);
-
-test('rows behind a FAILED one cost the claim one look each', { timeout: 60_000 }, async () => {
-  await fill(20_000, 'PENDING', 1);
-  await admin.query("UPDATE event_outbox SET status = 'FAILED', last_error = 'x' WHERE id = 1");
-  const free = await insert(uuid(), 1);
-  await admin.query('ANALYZE event_outbox');
-  expect(await claimed()).toEqual([free]);
-  const plan = await claimPlan();
-  expect(plan.reduce((sum, node) => sum + (node['Rows Removed by Filter'] ?? 0), 0)).toBe(19_999);
+  it('keeps no session waiting for a retry until it has caught up', async () => {
+    const { key, ids } = await rig.session(2);
+    await rig.store.charge({ id: ids[0] ?? 0, shard: 3, error: 'too large' }, { kind: 'retry', delayMs: 1_000 });
+    expect(await rig.claimedIds()).toEqual([]);
+    // Seen from a clock that is an hour behind, all that was written lies an hour ahead.
+    await rig.run('ALTER TABLE event_outbox DISABLE TRIGGER event_outbox_hold');
+    await rig.run("UPDATE event_outbox SET scheduled_at = scheduled_at + interval '2 hours' WHERE id = $1", [ids[0]]);
+    await rig.run('ALTER TABLE event_outbox ENABLE TRIGGER event_outbox_hold');
+    await rig.run(
+      "UPDATE event_outbox_holds SET waits_until = waits_until + interval '2 hours', waits_since = waits_since + interval '2 hours' WHERE key = $1",
+      [key],
+    );
+    expect(await rig.store.nextRetryIn(SHARDS, [])).toBe(0);
+    expect(await rig.claimedIds()).toEqual(ids);
+  });
 });

@@ -1,14 +1,9 @@
--- $1: sessions to leave out.
--- Milliseconds until the next row that waits for its retry may be claimed. One behind a FAILED row waits for an operator.
--- One that lies further ahead than its retry may be put off is due: see claim.sql.
-SELECT extract(epoch FROM min(
-  CASE WHEN waiting.scheduled_at BETWEEN now() AND
-            now() + least(2 ^ least(waiting.retry_count - 1, 12), 3600) * interval '1 second' + interval '5 seconds'
-       THEN waiting.scheduled_at - now() ELSE interval '0' END
-))::float8 * 1000 AS milliseconds
-FROM event_outbox AS waiting
-WHERE waiting.status = 'PENDING' AND waiting.retry_count > 0 AND waiting.key <> ALL ($1::uuid[])
-  AND NOT EXISTS (
-    SELECT FROM event_outbox AS earlier
-    WHERE earlier.key = waiting.key AND earlier.id < waiting.id AND earlier.status = 'FAILED'
-  )
+-- $1: member, $2: shards, $3: sessions to leave out.
+-- Milliseconds until the next session on hold may go on, 0 or less if one may; who waits for an operator does not count.
+SELECT extract(epoch FROM min(CASE WHEN hold.waits_since > now() THEN now() ELSE greatest(hold.waits_until, now()) END) - now())::float8
+         * 1000 AS milliseconds
+FROM event_outbox_holds AS hold
+JOIN relay_shards AS ours ON ours.shard = hold.shard
+WHERE hold.waits_until < 'infinity'
+  AND hold.key NOT IN (SELECT unnest($3::uuid[]))
+  AND ours.shard = ANY ($2::integer[]) AND ours.owner = $1 AND ours.expires_at > clock_timestamp() AND NOT ours.paused

@@ -1,0 +1,42 @@
+-- $1: shards, $2: most rows, $3: most bytes of payload (the first row comes whatever its size), $4: ids to leave out, $5: sessions to
+-- leave out. To be asked for shards that a claim has just found to be ours.
+-- Of sessions on hold that may go on: their rows that are not settled, in order, up to the first that is FAILED or waits for its retry.
+-- `stuck`: there is no such row to begin with: what is known of the hold is to be looked at again (settle-holds.sql).
+-- Who waits since a time that lies ahead has seen the clock set back. scheduled_at counts no further ahead than any retry is put off.
+SELECT id::float8 AS id, event_id, topic, session AS key, shard, sequence, CASE status WHEN 'PENDING' THEN payload END AS payload,
+       headers, retry_count, max_retries, extract(epoch FROM created_at)::float8 * 1000 AS created_at, stuck
+FROM (
+  SELECT *, sum(bytes) OVER (ORDER BY session, sequence) - bytes AS bytes_before
+  FROM (
+    SELECT hold.key AS session, mine.*,
+           CASE WHEN mine.status = 'PENDING' THEN octet_length(mine.payload) ELSE 0 END AS bytes,
+           mine.id IS NULL OR mine.stopped AS stuck
+    FROM (
+      SELECT key, next_sequence
+      FROM event_outbox_holds
+      WHERE waits_until < 'infinity' AND (waits_until <= now() OR waits_since > now())
+        AND shard = ANY ($1::integer[])
+        AND key NOT IN (SELECT unnest($5::uuid[]))
+      ORDER BY waits_until, key
+      LIMIT $2
+    ) AS hold
+    LEFT JOIN LATERAL (
+      SELECT *, bool_or(waits) OVER (ORDER BY sequence) AS stopped, row_number() OVER (ORDER BY sequence) AS place
+      FROM (
+        SELECT *,
+               status = 'FAILED' OR (retry_count > 0 AND scheduled_at > now() AND scheduled_at <= now() + interval '1 hour 5 seconds') AS waits
+        FROM event_outbox
+        WHERE event_outbox.key = hold.key AND event_outbox.sequence >= hold.next_sequence
+          AND (status IN ('PENDING', 'FAILED') OR (status = 'DISCARDED' AND sent_at IS NULL))
+        ORDER BY event_outbox.sequence
+        LIMIT $2
+      ) AS unsettled
+    ) AS mine ON true
+    WHERE (mine.id IS NULL OR NOT mine.stopped OR mine.place = 1)
+      AND coalesce(mine.id, 0) NOT IN (SELECT unnest($4::bigint[]))
+    ORDER BY hold.key, mine.sequence
+    LIMIT $2
+  ) AS sendable
+) AS measured
+WHERE bytes_before < $3
+ORDER BY session, sequence
