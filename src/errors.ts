@@ -14,6 +14,7 @@ export const ERRORS = {
   STAGE_MISMATCH: { status: 409, retryable: false, title: 'The session is at another stage' },
   SESSION_CLOSED: { status: 409, retryable: false, title: 'The session is no longer in progress' },
   NOTHING_TO_ANSWER: { status: 409, retryable: false, title: 'The request is not outstanding' },
+  SELECTION_CHANGED: { status: 409, retryable: false, title: 'Other rows fit now than at the preview' },
   VERSION_MISMATCH: { status: 412, retryable: false, title: 'The session has another version' },
   PAYLOAD_TOO_LARGE: { status: 413, retryable: false, title: 'The request body is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, retryable: false, title: 'The body must be application/json' },
