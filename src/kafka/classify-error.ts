@@ -66,7 +66,7 @@ export function errorWords(error: unknown): string {
   walk(error, (node) => {
     if (!('errors' in node)) leaves.push(node);
   });
-  return words(leaves.at(-1) ?? error);
+  return words(lastOf(leaves, error));
 }
 
 /** True if the client asked a broker that does not lead the partition (any more). */
@@ -86,8 +86,19 @@ function walk(error: unknown, visit: (node: object) => void): void {
   }
 }
 
+/** The last thing that went wrong by itself: that we closed the client says nothing. */
+function lastOf(leaves: readonly object[], error: unknown): unknown {
+  return leaves.findLast((leaf) => !isOwnClosing(leaf)) ?? leaves.at(-1) ?? error;
+}
+
+function isOwnClosing(leaf: object): boolean {
+  return ('closed' in leaf && leaf.closed === true) || (leaf instanceof Error && OWN_CLOSING.test(leaf.message));
+}
+
+const OWN_CLOSING = /^(Client closed while retrying |Connection closed$)/u;
+
 function otherwiseOf(leaves: readonly object[], error: unknown): ProduceFailure['otherwise'] {
-  const last = leaves.at(-1) ?? error;
+  const last = lastOf(leaves, error);
   const id = typeof last === 'object' && last !== null && 'apiId' in last ? String(last.apiId) : '';
   const text = words(last);
   // The client hides UNKNOWN_TOPIC_OR_PARTITION of a metadata request behind an error of its own.

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   Consumer,
   FetchIsolationLevels,
-  findErrorBy,
   kGetConnection,
   ListOffsetTimestamps,
   type Connection,
@@ -11,6 +10,7 @@ import { backoffDelay } from '../backoff.ts';
 import type { KafkaConfig } from '../config.ts';
 import { PublisherUnavailable } from '../relay/ports.ts';
 import { errorWords } from './classify-error.ts';
+import { says, tolerateLeaderless } from './client-seams.ts';
 import { closeAtOnce, connectionOptions } from './connection.ts';
 import { fetchPage, type Page } from './fetch-page.ts';
 import { orAborted } from './or-aborted.ts';
@@ -77,16 +77,21 @@ export class CommittedRecords {
       metadataMaxAge: METADATA_MAX_AGE,
       retries: 0,
     });
+    tolerateLeaderless(this.#client);
   }
 
   /** Where each partition begins and ends, by partition. @throws PublisherUnavailable, the signal's reason */
   async ranges(signal?: AbortSignal): Promise<readonly PartitionRange[]> {
-    return this.#persist('the ends of its partitions are not known', signal, async () => {
-      const [first, end] = [
-        await this.#offsets(ListOffsetTimestamps.EARLIEST),
-        await this.#offsets(ListOffsetTimestamps.LATEST),
-      ];
-      return end.map((offset, partition) => ({ partition, first: first[partition] ?? 0n, end: offset }));
+    return this.#persist('the ends of its partitions are not known', signal, () => this.#ranges());
+  }
+
+  /** Where one partition begins and ends, also when others have no leader. @throws PublisherUnavailable, the signal's reason */
+  async range(partition: number, signal?: AbortSignal): Promise<PartitionRange> {
+    const what = `the ends of partition ${partition} are not known`;
+    return this.#persist(what, signal, async () => {
+      const [range] = await this.#ranges(partition);
+      if (range === undefined) throw new Error('the broker did not tell');
+      return range;
     });
   }
 
@@ -122,7 +127,7 @@ export class CommittedRecords {
   async #page(partition: number, next: bigint, to: bigint): Promise<{ records: CommittedRecord[]; next: bigint }> {
     const page = await this.#fetch(partition, next);
     if (page === null) {
-      const [first] = await this.#offsets(ListOffsetTimestamps.EARLIEST, partition);
+      const first = (await this.#offsets(ListOffsetTimestamps.EARLIEST, partition)).get(partition);
       if (first === undefined || first <= next) throw new Error(`the partition does not reach to offset ${next}`);
       return { records: [], next: first };
     }
@@ -167,15 +172,23 @@ export class CommittedRecords {
     return promise;
   }
 
-  /** By partition, or of one partition alone. */
-  async #offsets(timestamp: bigint, partition?: number): Promise<readonly bigint[]> {
+  /** Of all partitions, or of one alone. */
+  async #ranges(only?: number): Promise<PartitionRange[]> {
+    const first = await this.#offsets(ListOffsetTimestamps.EARLIEST, only);
+    const end = await this.#offsets(ListOffsetTimestamps.LATEST, only);
+    return [...end].map(([partition, offset]) => ({ partition, first: first.get(partition) ?? 0n, end: offset }));
+  }
+
+  /** By partition, ascending. */
+  async #offsets(timestamp: bigint, only?: number): Promise<ReadonlyMap<number, bigint>> {
     const offsets = await this.#client.listOffsets({
       topics: [this.#topic],
       timestamp,
-      ...(partition === undefined ? {} : { partitions: { [this.#topic]: [partition] } }),
+      ...(only === undefined ? {} : { partitions: { [this.#topic]: [only] } }),
     });
-    const found = offsets.get(this.#topic) ?? [];
-    return partition === undefined ? found : found.slice(partition, partition + 1);
+    // One that was not asked for is a hole in this array.
+    const told = Object.entries(offsets.get(this.#topic) ?? []);
+    return new Map(told.map(([partition, offset]) => [Number(partition), offset]));
   }
 
   /** Asks until there is an answer, each time where the partitions are led then. */
@@ -187,7 +200,7 @@ export class CommittedRecords {
       } catch (error) {
         signal?.throwIfAborted();
         const late = performance.now() >= until;
-        if (late || this.#client.closed || HOPELESS.some((id) => says(error, id))) {
+        if (late || this.#client.closed || says(error, ...HOPELESS)) {
           const words = this.#client.closed ? 'the reader was closed' : errorWords(error);
           throw new PublisherUnavailable(`topic ${this.#topic}: ${what}: ${words}`, { cause: error });
         }
@@ -196,10 +209,6 @@ export class CommittedRecords {
       }
     }
   }
-}
-
-function says(error: unknown, id: string): boolean {
-  return error instanceof Error && findErrorBy(error, 'apiId', id) !== null;
 }
 
 /**

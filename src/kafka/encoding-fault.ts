@@ -12,11 +12,16 @@ const MAX_VALUE_BYTES = 50 * 1024 * 1024;
  */
 export function encodingFault(record: OutgoingRecord): string | null {
   const { key, payload, shard, headers } = record;
-  const fault = textFault('the key', key) ?? textFault('the value', payload) ?? headersFault(headers);
+  const fault = textFault('the key', key) ?? valueFault(payload) ?? headersFault(headers);
   if (fault !== null) return fault;
   if (!Number.isInteger(shard) || shard < 0) return `the partition is ${String(shard)}`;
-  const bytes = Buffer.byteLength(payload);
+  const bytes = payload === null ? 0 : Buffer.byteLength(payload);
   return bytes > MAX_VALUE_BYTES ? `the value has ${bytes} bytes, more than any request may carry` : null;
+}
+
+/** A marker has none. */
+function valueFault(payload: unknown): string | null {
+  return payload === null ? null : textFault('the value', payload);
 }
 
 function headersFault(headers: unknown): string | null {

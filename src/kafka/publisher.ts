@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { Producer, stringSerializers, type ProduceResult } from '@platformatic/kafka';
-import type { KafkaConfig } from '../config.ts';
 import { backoffDelay } from '../backoff.ts';
-import type { OutgoingRecord, Publisher, RecordOutcome } from '../relay/ports.ts';
-import { errorWords, isStaleLeader, readProduceFailure, type PartitionAnswer } from './classify-error.ts';
+import type { KafkaConfig } from '../config.ts';
+import type { OutgoingRecord, Publisher, RecordOutcome, SendHooks } from '../relay/ports.ts';
+import { errorWords, isStaleLeader } from './classify-error.ts';
+import { tolerateLeaderless } from './client-seams.ts';
 import { closeAtOnce, connectionOptions } from './connection.ts';
-import { encodingFault } from './encoding-fault.ts';
+import { createProducer, encodingFaults, outcomesOf, partitionOf, type TextProducer } from './outgoing.ts';
+import { SplitSend } from './split-send.ts';
 
 export interface PublisherOptions {
   /** Milliseconds after which a pending send is told to be stalled. Default 10,000. */
@@ -13,8 +14,6 @@ export interface PublisherOptions {
   /** Names this client to the broker. */
   readonly clientId?: string;
 }
-
-type TextProducer = Producer<string, string, string, string>;
 
 /** Between the client's own tries of one send, in milliseconds. */
 const RETRY_DELAY = { first: 50, most: 2_000 };
@@ -30,26 +29,13 @@ const MOST_TRIES = 2_000;
 /** What a closed connection may take to tell so, in milliseconds. */
 const CLOSE_GRACE = 1_000;
 
-/** What is known of the partitions of a send, and what holds for the others. */
-interface Answers {
-  readonly answers: ReadonlyMap<string, PartitionAnswer>;
-  readonly otherwise: Extract<PartitionAnswer, { kind: 'unavailable' }>;
-}
-
-/** The send under way. */
-interface Flight {
-  readonly producer: TextProducer;
-  readonly answered: Promise<unknown>;
-  readonly giveUp: () => void;
-}
-
 /** Publisher on @platformatic/kafka: idempotent, acknowledged by all in-sync replicas, one awaited send at a time. */
 export class KafkaPublisher implements Publisher {
   readonly #kafka: KafkaConfig;
   readonly #clientId: string;
   readonly #deliveryDeadline: number;
   #producer: TextProducer | null = null;
-  #flight: Flight | null = null;
+  #flight: SplitSend | null = null;
   #lastError = 'no answer';
 
   constructor(kafka: KafkaConfig, options: PublisherOptions = {}) {
@@ -58,15 +44,15 @@ export class KafkaPublisher implements Publisher {
     this.#deliveryDeadline = options.deliveryDeadline ?? 10_000;
   }
 
-  async send(
-    records: readonly OutgoingRecord[],
-    onStalled?: (error: string) => void,
-  ): Promise<readonly RecordOutcome[]> {
+  async send(records: readonly OutgoingRecord[], hooks: SendHooks = {}): Promise<readonly RecordOutcome[]> {
     assert(this.#flight === null, 'one send at a time: a second one could overtake the first');
     const faults = encodingFaults(records);
     const sound = records.filter((record) => !faults.has(partitionOf(record)));
-    const answers = sound.length === 0 ? NOTHING_SENT : await this.#produce(sound, onStalled);
-    return outcomesOf(records, faults, answers);
+    const flight = sound.length === 0 ? null : await this.#produce(sound, hooks);
+    return outcomesOf(records, (partition) => {
+      const error = faults.get(partition);
+      return error === undefined ? (flight?.answerOf(partition) ?? NOTHING_SENT) : { kind: 'refused', error };
+    });
   }
 
   async close(): Promise<void> {
@@ -74,133 +60,59 @@ export class KafkaPublisher implements Publisher {
     const producer = this.#producer;
     this.#producer = null;
     if (producer !== null) await closeAtOnce(producer, () => producer.close(true));
-    if (flight === null) return;
-    const grace = setTimeout(flight.giveUp, CLOSE_GRACE);
-    await flight.answered;
-    clearTimeout(grace);
+    await flight?.abandon('the publisher was closed', CLOSE_GRACE);
   }
 
   /** Never rejects. */
-  async #produce(records: readonly OutgoingRecord[], onStalled?: (error: string) => void): Promise<Answers> {
-    const deadline = setTimeout(() => onStalled?.(this.#lastError), this.#deliveryDeadline);
-    const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<Answers>();
+  async #produce(records: readonly OutgoingRecord[], hooks: SendHooks): Promise<SplitSend> {
+    const deadline = setTimeout(() => hooks.onStalled?.(this.#lastError), this.#deliveryDeadline);
     this.#lastError = `no answer within ${this.#deliveryDeadline} ms`;
+    this.#producer ??= this.#open();
+    const producer = this.#producer;
+    const flight = new SplitSend(producer, records, () => this.#giveUpRest(producer));
+    this.#flight = flight;
     try {
-      this.#producer ??= this.#open();
-      const producer = this.#producer;
-      const answered = this.#attempt(producer, records);
-      this.#flight = { producer, answered, giveUp: () => giveUp(unavailable('the publisher was closed')) };
-      return await Promise.race([answered, givenUp]);
+      await flight.run();
+      // The client forgets its sequence numbers after an error and would go on; a producer that was closed cannot.
+      if (producer.closed && this.#producer === producer) this.#producer = null;
+      return flight;
     } finally {
       clearTimeout(deadline);
       this.#flight = null;
     }
   }
 
-  async #attempt(producer: TextProducer, records: readonly OutgoingRecord[]): Promise<Answers> {
-    try {
-      const missing = await missingPartition(producer, records);
-      if (missing !== null) return missing;
-      const result = await producer.send({
-        messages: records.map(({ topic, key, shard, payload, headers }) => {
-          return { topic, key, value: payload, partition: shard, headers: { ...headers } };
-        }),
-      });
-      return { answers: acknowledged(result), otherwise: NOT_ANSWERED };
-    } catch (error) {
-      // The client forgets its sequence numbers after an error and would go on; a producer that was closed cannot.
-      if (producer.closed && this.#producer === producer) this.#producer = null;
-      const { answers, otherwise } = readProduceFailure(error);
-      return { answers, otherwise: { kind: 'unavailable', ...otherwise } };
-    }
+  /** Closed, the client says what was written; what was not, the relay sends anew: to where the partitions are then. */
+  #giveUpRest(producer: TextProducer): void {
+    void closeAtOnce(producer, () => producer.close(true));
+    void this.#flight?.abandon(this.#lastError, CLOSE_GRACE);
   }
 
   #open(): TextProducer {
-    const producer: TextProducer = new Producer({
+    const producer: TextProducer = createProducer({
       ...connectionOptions(this.#kafka, this.#clientId),
       idempotent: true,
       acks: -1,
-      serializers: stringSerializers,
       metadataMaxAge: METADATA_MAX_AGE,
       retries: true,
       retryDelay: (_client, operation, attempt, _retries, error) => {
         return this.#beforeRetry(producer, operation, attempt, error);
       },
     });
+    tolerateLeaderless(producer);
     return producer;
   }
 
   /** How long the client waits before it tries again; endless tries are what keeps a send from being lost or doubled. */
   #beforeRetry(producer: TextProducer, operation: string, attempt: number, error: Error): number {
-    this.#lastError = errorWords(error);
     if (producer.closed) return 0;
-    // The client goes on asking the brokers it chose at first, though each partition may have moved by itself. Closed, it
-    // gives up and says what was written; the relay sends the rest anew, to where the partitions are now.
+    this.#lastError = errorWords(error);
+    if (operation === 'produce') this.#flight?.failed(error);
+    // The client goes on asking the brokers it chose at first, though each partition may have moved by itself.
     const misrouted = operation === 'produce' && attempt >= STALE_TRIES && isStaleLeader(error);
-    if (misrouted || attempt >= MOST_TRIES) {
-      setImmediate(() => void closeAtOnce(producer, () => producer.close(true)));
-    }
+    if (misrouted || attempt >= MOST_TRIES) setImmediate(() => this.#giveUpRest(producer));
     return backoffDelay(attempt, RETRY_DELAY);
   }
 }
 
-const NOT_ANSWERED = { kind: 'unavailable', scope: 'cluster', error: 'the broker did not answer for it' } as const;
-const NOTHING_SENT: Answers = { answers: new Map(), otherwise: NOT_ANSWERED };
-
-function unavailable(error: string): Answers {
-  return { answers: new Map(), otherwise: { kind: 'unavailable', scope: 'cluster', error } };
-}
-
-function partitionOf(record: Pick<OutgoingRecord, 'topic' | 'shard'>): string {
-  return `${record.topic}:${record.shard}`;
-}
-
-/** By partition, because of a batch nothing may be sent when one of its records cannot be. */
-function encodingFaults(records: readonly OutgoingRecord[]): ReadonlyMap<string, string> {
-  const faults = new Map<string, string>();
-  for (const record of records) {
-    const fault = encodingFault(record);
-    if (fault !== null) faults.set(partitionOf(record), `cannot be encoded: ${fault}`);
-  }
-  return faults;
-}
-
-/** The client takes a partition number modulo the topic's count; a record must not go where nobody looks for it. */
-async function missingPartition(producer: TextProducer, records: readonly OutgoingRecord[]): Promise<Answers | null> {
-  const topics = [...new Set(records.map(({ topic }) => topic))];
-  const metadata = await producer.metadata({ topics });
-  for (const { topic, shard } of records) {
-    const count = metadata.topics.get(topic)?.partitionsCount ?? 0;
-    if (shard < count) continue;
-    const error = `topic ${topic} has ${count} partitions, there is no partition ${shard}`;
-    return { answers: new Map(), otherwise: { kind: 'unavailable', scope: 'topic', error } };
-  }
-  return null;
-}
-
-function acknowledged(result: ProduceResult): ReadonlyMap<string, PartitionAnswer> {
-  const answers = new Map<string, PartitionAnswer>();
-  for (const { topic, partition, offset } of result.offsets ?? []) {
-    answers.set(`${topic}:${partition}`, { kind: 'acknowledged', baseOffset: offset });
-  }
-  return answers;
-}
-
-/** A partition's records are one batch: they have consecutive offsets, from the one that the broker names. */
-function outcomesOf(
-  records: readonly OutgoingRecord[],
-  faults: ReadonlyMap<string, string>,
-  { answers, otherwise }: Answers,
-): readonly RecordOutcome[] {
-  const positions = new Map<string, bigint>();
-  return records.map((record) => {
-    const partition = partitionOf(record);
-    const fault = faults.get(partition);
-    if (fault !== undefined) return { kind: 'refused', error: fault };
-    const answer = answers.get(partition) ?? otherwise;
-    if (answer.kind !== 'acknowledged') return answer;
-    const position = positions.get(partition) ?? 0n;
-    positions.set(partition, position + 1n);
-    return { kind: 'acknowledged', partition: record.shard, offset: String(answer.baseOffset + position) };
-  });
-}
+const NOTHING_SENT = { kind: 'unavailable', scope: 'cluster', error: 'nothing was sent' } as const;

@@ -1,8 +1,10 @@
-import { Admin, ConfigResourceTypes, findErrorBy, type ClusterMetadata } from '@platformatic/kafka';
+import { Admin, ConfigResourceTypes, type ClusterMetadata } from '@platformatic/kafka';
 import type { KafkaConfig } from '../config.ts';
 import { errorWords } from './classify-error.ts';
+import { says } from './client-seams.ts';
 import { closeAtOnce, connectionOptions } from './connection.ts';
 import { judgeTopic } from './judge-topic.ts';
+import { orAborted } from './or-aborted.ts';
 import { createCommand, grantCommand, keepCommand, topicConfigs, type TopicSettings } from './topic-settings.ts';
 
 export interface TopicState {
@@ -60,18 +62,6 @@ export async function ensureTopic(
     throw new TopicUnavailable(`topic ${kafka.topic} cannot be made sure of: ${words}`, { cause: error });
   } finally {
     await closeAtOnce(admin, () => admin.close());
-  }
-}
-
-/** What comes of `work` after the signal is nobody's concern. */
-async function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
 
@@ -190,8 +180,3 @@ const JUDGED = [
   'unclean.leader.election.enable',
   'max.message.bytes',
 ];
-
-/** Whether one of these is what the broker answered. */
-function says(error: unknown, ...ids: readonly string[]): boolean {
-  return error instanceof Error && ids.some((id) => findErrorBy(error, 'apiId', id) !== null);
-}

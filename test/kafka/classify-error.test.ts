@@ -93,6 +93,17 @@ test('what nobody answered for is an outage of the cluster, in the words of the 
   expect(failure.otherwise).toEqual({ scope: 'cluster', error: 'second' });
 });
 
+test('that we closed the client is not what went wrong', () => {
+  const failure = new MultipleErrors('produce failed 2 times.', [
+    new NetworkError('no route'),
+    new NetworkError('Connection closed'),
+    new UserError('Client closed while retrying produce.'),
+    new NetworkError('Connection pool is closed.', { closed: true }),
+  ]);
+  expect(readProduceFailure(failure).otherwise.error).toBe('no route');
+  expect(errorWords(new NetworkError('Connection closed'))).toBe('Connection closed');
+});
+
 test('an unknown topic is an outage of the topic', () => {
   expect(readProduceFailure(new UserError('Unknown topic events.')).otherwise.scope).toBe('topic');
 });

@@ -15,12 +15,16 @@ test('a sound record has no fault', () => {
   expect(encodingFault(sound)).toBeNull();
 });
 
+test('a marker has no value, which is no fault', () => {
+  expect(encodingFault({ ...sound, payload: null })).toBeNull();
+});
+
 test.each([
   ['a lone surrogate in the value', { payload: '\ud83d' }, 'lone surrogate'],
   ['a lone surrogate in a header', { headers: { note: '\udc00' } }, 'the header note'],
   ['a header that is no text', { headers: { sequence: 7 } }, 'the header sequence is no text'],
   ['headers that are no object', { headers: null }, 'no object'],
-  ['a missing value', { payload: null }, 'the value is no text'],
+  ['a missing value', { payload: undefined }, 'the value is no text'],
   ['a negative partition', { shard: -1 }, 'the partition is -1'],
   ['a broken partition', { shard: 1.5 }, 'the partition is 1.5'],
   ['a value that no request can carry', { payload: 'x'.repeat(50 * 1024 * 1024 + 1) }, 'more than any request'],

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Admin } from '@platformatic/kafka';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import type { SessionId } from '../../src/genesis/ids.ts';
+import { CommittedRecords } from '../../src/kafka/committed-records.ts';
 import { KafkaPublisher } from '../../src/kafka/publisher.ts';
 import { ensureTopic } from '../../src/kafka/topic.ts';
 import type { OutgoingRecord } from '../../src/relay/ports.ts';
@@ -53,6 +54,16 @@ test('each record has the offset of its own place in its partition', async () =>
   expect(found).toEqual(['0/0 a', '0/1 c', '1/0 zero', '1/1 b', '1/2 d', '1/3 e']);
 });
 
+test('a marker has no value at all', async () => {
+  const outcomes = await publisher.send([{ ...record(0, ''), payload: null, headers: { discarded: 'true' } }]);
+  expect(outcomes).toEqual([{ kind: 'acknowledged', partition: 0, offset: '0' }]);
+  const reader = new CommittedRecords({ brokers: inject('brokers'), topic });
+  for await (const chunk of reader.read(0, 0n, 1n)) {
+    expect(chunk).toMatchObject([{ key: 'session-0', value: null, headers: new Map([['discarded', 'true']]) }]);
+  }
+  await reader.close();
+});
+
 test('a batch that is too large is refused as a whole, the other partitions are written', async () => {
   const outcomes = await publisher.send([record(0, 'a'), record(1, 'b'), record(1, TOO_LARGE), record(2, 'c')]);
   expect(outcomes.map(({ kind }) => kind)).toEqual(['acknowledged', 'refused', 'refused', 'acknowledged']);
@@ -92,7 +103,7 @@ test('a partition that the topic does not have is an outage, not another partiti
 test('a topic that is not there stalls the send until it is', async () => {
   const missing = `${topic}-late`;
   const stalled = Promise.withResolvers<string>();
-  const sending = publisher.send([{ ...record(0, 'a'), topic: missing }], stalled.resolve);
+  const sending = publisher.send([{ ...record(0, 'a'), topic: missing }], { onStalled: stalled.resolve });
   expect(await stalled.promise).toContain('UNKNOWN_TOPIC_OR_PARTITION');
   await ensureTopic(
     { brokers: inject('brokers'), topic: missing },
@@ -119,9 +130,11 @@ test('a send to a broker that is away is told once to be stalled, and close aban
   const away = new KafkaPublisher({ brokers: ['127.0.0.1:1'], topic }, { deliveryDeadline: 50 });
   const told: string[] = [];
   const stalled = Promise.withResolvers<void>();
-  const sending = away.send([record(0, 'a')], (error) => {
-    told.push(error);
-    stalled.resolve();
+  const sending = away.send([record(0, 'a')], {
+    onStalled: (error) => {
+      told.push(error);
+      stalled.resolve();
+    },
   });
   await stalled.promise;
   await away.close();

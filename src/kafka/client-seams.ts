@@ -1,0 +1,91 @@
+import {
+  findErrorBy,
+  kGetApi,
+  kListApis,
+  ProtocolError,
+  ResponseError,
+  type API,
+  type Base,
+  type Callback,
+} from '@platformatic/kafka';
+
+/*
+ * Where the client does otherwise than we need, and has no option for it. All of this replaces methods of one instance by names
+ * that the client exports for its own subclasses.
+ */
+
+type Client = Pick<Base, typeof kGetApi | typeof kListApis>;
+type AnyApi = API<unknown[], unknown>;
+
+/**
+ * Makes a partition without a leader the trouble of that partition alone: the client refuses the metadata of a whole topic, and
+ * so every send and read, while one partition of it has no leader. It then has leader -1.
+ */
+export function tolerateLeaderless(client: Client): void {
+  wrapApi(client, 'Metadata', (call, args, callback) => {
+    call(args, (error, response) => {
+      if (error !== null && isLeaderless(error)) callback(null, error.response);
+      else callback(error, response);
+    });
+  });
+}
+
+function isLeaderless(error: Error): error is ResponseError & { readonly response: unknown } {
+  return (
+    error instanceof ResponseError &&
+    error.errors.every((one: unknown) => {
+      return one instanceof ProtocolError && one['apiId'] === 'LEADER_NOT_AVAILABLE' && isOfPartition(one['path']);
+    })
+  );
+}
+
+function isOfPartition(path: unknown): boolean {
+  return typeof path === 'string' && path.includes('/partitions/');
+}
+
+/** Milliseconds after which the broker rolls an open transaction back by itself. The client takes its request timeout for it. */
+export function setTransactionTimeout(client: Client, timeout: number): void {
+  wrapApi(client, 'InitProducerId', (call, [transactionalId, _requestTimeout, ...rest], callback) => {
+    call([transactionalId, timeout, ...rest], callback);
+  });
+}
+
+/** Uses no later version of an API than this one. */
+export function capApi(client: Client, name: string, version: number): void {
+  const list = client[kListApis].bind(client);
+  client[kListApis] = (callback) => {
+    list((error, apis) => {
+      callback(
+        error,
+        apis?.map((api) => (api.name === name ? { ...api, maxVersion: Math.min(version, api.maxVersion) } : api)),
+      );
+    });
+  };
+}
+
+type Call = (args: readonly unknown[], callback: Callback<unknown>) => void;
+
+function wrapApi(
+  client: Client,
+  wrapped: string,
+  wrapper: (call: Call, args: readonly unknown[], callback: Callback<unknown>) => void,
+): void {
+  const find = client[kGetApi].bind(client) as (name: string, callback: Callback<AnyApi>) => void;
+  const wrapOne = (api: AnyApi): AnyApi => {
+    const one = ((connection: Parameters<AnyApi>[0], ...args: unknown[]) => {
+      const callback = args.pop() as Callback<unknown>;
+      wrapper((inner, answered) => api(connection, ...inner, answered), args, callback);
+    }) as AnyApi;
+    return Object.assign(one, { key: api.key, version: api.version, async: api.async });
+  };
+  client[kGetApi] = ((name: string, callback: Callback<AnyApi>) => {
+    find(name, (error, api) => {
+      callback(error, api === undefined || name !== wrapped ? api : wrapOne(api));
+    });
+  }) as Client[typeof kGetApi];
+}
+
+/** Whether one of these is what the broker answered. */
+export function says(error: unknown, ...ids: readonly string[]): boolean {
+  return error instanceof Error && ids.some((id) => findErrorBy(error, 'apiId', id) !== null);
+}
