@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
-const PATTERNS = ['*.ts', '{src,local,test,checks,examples}/**/*.{ts,mts,js,mjs}'];
+const PATTERNS = ['*.ts', '{src,local,test,checks,examples,faults,benchmarks}/**/*.{ts,mts,js,mjs}'];
 
 /** A comment that makes a tool look away. */
 const SWITCH =

@@ -1,0 +1,101 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** A statement that makes rows SENT, by its text or by the name under which it was prepared. */
+const MARK = /SET status = 'SENT'|mark[-_ ]?(?:sent|found)/iu;
+/** Milliseconds after which no mark is expected any more. */
+const NO_MARK = 5_000;
+
+interface Strike {
+  readonly before: boolean;
+  readonly struck: () => void;
+}
+
+/** A way to PostgreSQL that breaks when told to. */
+export class Link {
+  readonly #target: URL;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #armed: Strike | null = null;
+
+  private constructor(databaseUrl: string) {
+    this.#target = new URL(databaseUrl);
+    this.#server = createServer((near) => this.#join(near));
+  }
+
+  static async open(databaseUrl: string): Promise<Link> {
+    const link = new Link(databaseUrl);
+    link.#server.listen(0, '127.0.0.1');
+    await once(link.#server, 'listening');
+    return link;
+  }
+
+  /** The database's address, by this way. */
+  get url(): string {
+    const url = new URL(this.#target);
+    url.port = String((this.#server.address() as AddressInfo).port);
+    return url.href;
+  }
+
+  /** Resets every connection; new ones are accepted. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /**
+   * Resets every connection when the next mark passes: before it reaches the server, or when the server answers it, and the
+   * answer is lost. Resolves with whether that has happened; false after 5 s without a mark.
+   */
+  async cutAtMark(before: boolean): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const late = setTimeout(() => {
+      this.#armed = null;
+      resolve(false);
+    }, NO_MARK);
+    this.#armed = { before, struck: () => resolve(true) };
+    const struck = await promise;
+    clearTimeout(late);
+    return struck;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  #join(near: Socket): void {
+    const far = connect(Number(this.#target.port), this.#target.hostname);
+    for (const socket of [near, far]) {
+      this.#sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        near.destroy();
+        far.destroy();
+      });
+    }
+    near.on('data', (bytes: Buffer) => this.#forward(bytes, far));
+    far.on('data', (bytes) => near.write(bytes));
+  }
+
+  #forward(bytes: Buffer, far: Socket): void {
+    const armed = this.#armed;
+    if (armed === null || !MARK.test(bytes.toString('latin1'))) {
+      far.write(bytes);
+      return;
+    }
+    this.#armed = null;
+    const strike = (): void => {
+      this.cut();
+      armed.struck();
+    };
+    if (armed.before) {
+      strike();
+      return;
+    }
+    far.removeAllListeners('data');
+    far.once('data', strike);
+    far.write(bytes);
+  }
+}

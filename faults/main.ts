@@ -1,0 +1,146 @@
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { DeliveryMode } from '../src/relay/ports.ts';
+import { InfrastructurePool } from './infrastructure.ts';
+import { mutate, type Mutation } from './mutate.ts';
+import { MUTATIONS } from './mutations.ts';
+import { findings, table } from './report.ts';
+import { runScenario, type RunReport } from './run-scenario.ts';
+import type { Scenario } from './scenario.ts';
+import { SCENARIOS } from './scenarios/index.ts';
+
+const USAGE = `npm run faults -- <scenario>… | all   [--seed N] [--runs N] [--delivery at-least-once|exactly-once|both]
+                 [--json FILE] [--code FOLDER] [--keep] [--quiet]
+npm run faults -- --mutations [NAME…]   puts defects in, one by one; each must be found
+npm run faults -- --list`;
+const ROOT = join(import.meta.dirname, '..');
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seed: { type: 'string' },
+    runs: { type: 'string', default: '1' },
+    delivery: { type: 'string', default: 'at-least-once' },
+    json: { type: 'string' },
+    code: { type: 'string', default: ROOT },
+    keep: { type: 'boolean', default: false },
+    quiet: { type: 'boolean', default: false },
+    mutations: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+  },
+});
+
+interface Plan {
+  readonly scenario: Scenario;
+  readonly delivery: DeliveryMode;
+  readonly seed: number;
+  readonly code: string;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'genesis-faults-'));
+const pool = new InfrastructurePool(folder);
+let runs = 0;
+
+/** One run; servers that it may have left in disorder are not used again. */
+async function run({ scenario, delivery, seed, code }: Plan): Promise<RunReport> {
+  runs += 1;
+  const own = join(folder, `run-${runs}`);
+  console.log(`${scenario.name}, ${delivery}, seed ${seed} (${own})`);
+  const infrastructure = await pool.provide(scenario.needs);
+  const tell = (line: string): void => {
+    if (!options.quiet) console.log(`  ${new Date().toISOString().slice(11, 23)} ${line}`);
+  };
+  const report = await runScenario(scenario, { infrastructure, code, folder: own, seed, delivery, tell });
+  const line = JSON.stringify(report);
+  console.log(line);
+  if (options.json !== undefined) appendFileSync(options.json, `${line}\n`);
+  if (report.violations.length > 0) {
+    console.log(findings(report));
+    await pool.discard();
+  } else if (!options.keep) rmSync(own, { recursive: true, force: true });
+  return report;
+}
+
+function chosen(): readonly Scenario[] {
+  if (positionals.includes('all')) return SCENARIOS;
+  return positionals.map((name) => {
+    const scenario = SCENARIOS.find((each) => each.name === name);
+    if (scenario === undefined) throw new Error(`there is no scenario ${name}\n${USAGE}`);
+    return scenario;
+  });
+}
+
+function deliveries(): readonly DeliveryMode[] {
+  const { delivery } = options;
+  if (delivery === 'both') return ['at-least-once', 'exactly-once'];
+  if (delivery === 'at-least-once' || delivery === 'exactly-once') return [delivery];
+  throw new Error(`--delivery ${delivery}: at-least-once, exactly-once or both\n${USAGE}`);
+}
+
+async function campaign(): Promise<number> {
+  const reports: RunReport[] = [];
+  const first = options.seed === undefined ? randomInt(1, 1_000_000) : Number(options.seed);
+  for (const scenario of chosen()) {
+    for (const delivery of deliveries()) {
+      for (let at = 0; at < Number(options.runs); at += 1) {
+        reports.push(await run({ scenario, delivery, seed: first + at, code: options.code }));
+      }
+    }
+  }
+  console.log(`\n${table(reports)}`);
+  return reports.every(({ violations }) => violations.length === 0) ? 0 : 1;
+}
+
+async function mutationRuns(): Promise<number> {
+  const wanted = MUTATIONS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const missed: Mutation[] = [];
+  for (const mutation of wanted) {
+    const scenario = SCENARIOS.find(({ name }) => name === mutation.scenario);
+    if (scenario === undefined) throw new Error(`mutation ${mutation.name} names no scenario: ${mutation.scenario}`);
+    const code = join(folder, `mutation-${mutation.name}`);
+    mutate(options.code, mutation, code);
+    console.log(`mutation ${mutation.name}: ${mutation.about}`);
+    const seed = options.seed === undefined ? randomInt(1, 1_000_000) : Number(options.seed);
+    const { violations } = await run({ scenario, delivery: mutation.delivery, seed, code });
+    console.log(
+      `  ${violations.length > 0 ? `caught: ${violations.map(({ rule }) => rule).join(', ')}` : 'NOT CAUGHT'}`,
+    );
+    if (violations.length === 0) missed.push(mutation);
+  }
+  console.log(`\n${wanted.length - missed.length} of ${wanted.length} mutations caught`);
+  return missed.length === 0 ? 0 : 1;
+}
+
+function list(): number {
+  for (const { name, about } of SCENARIOS) console.log(`${name.padEnd(20)} ${about}`);
+  return 0;
+}
+
+async function main(): Promise<number> {
+  if (options.list) return list();
+  if (options.mutations) return mutationRuns();
+  if (positionals.length === 0) {
+    console.error(USAGE);
+    return 2;
+  }
+  return campaign();
+}
+
+/** However it ends, no server of ours runs on. */
+async function end(code: number): Promise<never> {
+  await pool.stop();
+  if (code === 0 && !options.keep) rmSync(folder, { recursive: true, force: true });
+  else console.log(`logs and evidence: ${folder}`);
+  process.exit(code);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void end(130));
+try {
+  await end(await main());
+} catch (error) {
+  console.error(error);
+  await end(1);
+}

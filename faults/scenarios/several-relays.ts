@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Scenario } from '../scenario.ts';
+
+/** Longer than the lease (5 s) by far, and about as long as it is. */
+const FREEZES = [12_000, 5_200, 4_800, 7_000, 12_000];
+
+export const relayFrozen: Scenario = {
+  name: 'relay-frozen',
+  about:
+    'one of three relays is frozen (SIGSTOP) past its lease and goes on as if nothing had been, five times under load',
+  needs: { brokers: 1 },
+  async run(world) {
+    const relays = [world.relays.start(), world.relays.start(), world.relays.start()];
+    await world.workload.start({ rate: 400 });
+    await world.untilPublishing();
+    for (const [at, frozen] of FREEZES.entries()) {
+      await sleep(world.random.between(500, 6_000));
+      const relay = world.random.pick(relays);
+      world.fault(`relay ${relay.number} is frozen for ${frozen} ms, ${at + 1} of ${FREEZES.length}`);
+      relay.freeze();
+      await sleep(frozen);
+      relay.thaw();
+    }
+    world.healed();
+    const recovery = await world.untilRecovered();
+    // A zombie that still sends what it had in memory does so at once.
+    await sleep(3_000);
+    return { recovery };
+  },
+};
+
+export const relaysScaled: Scenario = {
+  name: 'relays-scaled',
+  about: 'relays are added and taken away under load, 1 → 3 → 1 three times, by SIGTERM and by SIGKILL',
+  needs: { brokers: 1 },
+  async run(world) {
+    const { relays, random } = world;
+    const first = relays.start();
+    await world.workload.start({ rate: 400 });
+    await world.untilPublishing();
+    for (let round = 1; round <= 3; round += 1) {
+      world.fault(`two more relays, ${round} of 3`);
+      const [second, third] = [relays.start(), relays.start()];
+      await sleep(random.between(3_000, 8_000));
+      world.fault('one of the three is killed and comes back');
+      await random.pick([first, second, third]).kill();
+      await sleep(random.between(1_000, 8_000));
+      world.fault('two of them stop');
+      await Promise.all([second.stop(), third.stop()]);
+      await sleep(random.between(1_000, 4_000));
+    }
+    world.healed();
+    return { recovery: await world.untilRecovered() };
+  },
+};
