@@ -8,6 +8,11 @@ import { openWatchedConnection, type WatchedConnection } from './watched-connect
 export interface RelayGroupOptions {
   /** Milliseconds for which a beat or an acquisition holds. Default 5,000. */
   readonly ttl?: number;
+  /**
+   * Milliseconds without an answer to a beat after which the membership counts as lost. With the interval between beats less than what
+   * a lease is trusted for: so a relay that waits for something else is told before its leases end. Default 3,000.
+   */
+  readonly beatTimeout?: number;
   /** Milliseconds between tries while a relay of a version without shards is at work. Default 500. */
   readonly standbyInterval?: number;
   /** Called once per wait for such a relay. */
@@ -34,6 +39,7 @@ type Options = Required<Omit<RelayGroupOptions, 'onStandby'>> & Pick<RelayGroupO
 export function createRelayGroup(databaseUrl: string, options: RelayGroupOptions = {}): RelayGroup {
   const complete: Options = {
     ttl: 5_000,
+    beatTimeout: 3_000,
     standbyInterval: 500,
     callTimeout: 10_000,
     heartbeatInterval: 2_000,
@@ -43,7 +49,7 @@ export function createRelayGroup(databaseUrl: string, options: RelayGroupOptions
 }
 
 async function join(url: string, options: Options, member: NewMember, signal: AbortSignal): Promise<Membership> {
-  const { ttl, callTimeout, heartbeatInterval } = options;
+  const { ttl, beatTimeout, callTimeout, heartbeatInterval } = options;
   const opened: WatchedConnection[] = [];
   const open = async (applicationName: string, limit: number): Promise<WatchedConnection> => {
     const connection = await openWatchedConnection(url, {
@@ -61,8 +67,7 @@ async function join(url: string, options: Options, member: NewMember, signal: Ab
   };
   signal.addEventListener('abort', giveUp, { once: true });
   try {
-    // A beat without an answer for as long as a lease lasts has lost it anyway.
-    const leases = await open('genesis-relay-leases', ttl);
+    const leases = await open('genesis-relay-leases', beatTimeout);
     await shareWithOldRelays(leases, options, signal);
     const outbox = await open('genesis-relay', callTimeout);
     const joined = await enter(leases, member, ttl);

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { createRelayGroup } from '../../src/postgres/relay-group.ts';
 import {
   ConnectionLost,
   openWatchedConnection,
   type WatchedConnection,
 } from '../../src/postgres/watched-connection.ts';
-import { createRelayLease } from '../../src/postgres/relay-lease.ts';
 import { DatabaseWakeup } from '../../src/postgres/wakeup.ts';
 import { startTcpProxy } from '../relay/tcp-proxy.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -108,17 +108,20 @@ test('whoever no longer wants a connection does not wait for a server that is si
   await expect(openWatchedConnection(url, { ...OPTIONS, signal: stop.signal })).rejects.toThrow('stopped');
 });
 
-test('a standby whose question for the lease is not answered stops at once', async () => {
+test('a relay that waits for one of an earlier version, and is not answered, stops at once', async () => {
   const target = new URL(database.url);
   const link = await startTcpProxy(target.hostname, Number(target.port));
   onTestFinished(() => link.close());
   target.hostname = '127.0.0.1';
   target.port = String(link.port);
-  const holder = await createRelayLease(database.url).acquire(new AbortController().signal);
-  onTestFinished(() => holder.release());
+  const earlier = await openWatchedConnection(database.url, OPTIONS);
+  onTestFinished(() => earlier.close());
+  await earlier.query('SELECT pg_try_advisory_lock(1195724357, 0)', []);
   const stop = new AbortController();
-  const waiting = createRelayLease(target.href, { standbyInterval: 1 }).acquire(stop.signal);
-  await vi.waitFor(async () => expect(await standbys()).toBe(1), { timeout: 10_000, interval: 5 });
+  const onStandby = vi.fn();
+  const group = createRelayGroup(target.href, { standbyInterval: 1, onStandby });
+  const waiting = group.join({ name: 'test', delivery: 'at-least-once' }, stop.signal);
+  await vi.waitFor(() => expect(onStandby).toHaveBeenCalled(), { timeout: 10_000, interval: 5 });
   link.blackHole();
   await vi.waitFor(() => expect(link.swallowed()).toBeGreaterThan(0), { timeout: 10_000, interval: 1 });
   const began = performance.now();
@@ -139,19 +142,3 @@ test('a listener for wake-ups stops at once, though the server is silent', async
   expect(performance.now() - began).toBeLessThan(1_000);
   expect(lines).toEqual([]);
 });
-
-/** Sessions of a relay that have been refused the lock. */
-async function standbys(): Promise<number> {
-  const connection = await openWatchedConnection(database.url, OPTIONS);
-  try {
-    const rows = await connection.query<{ count: number }>(
-      `SELECT count(*)::int FROM pg_stat_activity
-       WHERE application_name = 'genesis-relay' AND datname = current_database() AND state = 'idle'
-         AND query LIKE '%try_advisory%' AND query_start > backend_start + interval '30 ms'`,
-      [],
-    );
-    return rows[0]?.count ?? 0;
-  } finally {
-    connection.close();
-  }
-}
