@@ -27,13 +27,13 @@ describe('a claim', () => {
     expect(Object.keys(rows[0]?.headers ?? {})).toEqual(['b', 'a']);
     expect(Math.abs(Number(rows[0]?.createdAt) - Date.now())).toBeLessThan(60_000);
     expect(rows.map(({ id }) => id)).toEqual(ids);
-    expect([...shards].sort()).toEqual(SHARDS);
+    expect(shards).toEqual(SHARDS);
     expect(complete).toBe(true);
   });
 
   it('of nothing says which shards it was about', async () => {
     const { rows, shards, complete } = await rig.claim({ shards: [2, 5] });
-    expect({ rows, shards: [...shards].sort(), complete }).toEqual({ rows: [], shards: [2, 5], complete: true });
+    expect({ rows, shards: shards, complete }).toEqual({ rows: [], shards: [2, 5], complete: true });
   });
 
   it('leaves out what it is told to, and begins at the floor', async () => {

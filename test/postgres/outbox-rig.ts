@@ -10,7 +10,7 @@ export const SHARDS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7];
 /** A database, somebody who changes it by hand, and a member that holds all shards. */
 export class OutboxRig {
   readonly admin: pg.Client;
-  readonly store: OutboxStore;
+  store: OutboxStore;
   readonly #connection: pg.Client;
   readonly #database: TestDatabase;
 
@@ -82,6 +82,12 @@ export class OutboxRig {
     );
   }
 
+  /** What the store has done is in the statistics then. */
+  async flushStatistics(): Promise<void> {
+    await this.#connection.query('SELECT pg_stat_force_next_flush()');
+    await this.#connection.query('SELECT 1');
+  }
+
   /** Somebody with a transaction of his own. */
   async connect(): Promise<pg.Client> {
     const client = new pg.Client(this.url);
@@ -89,8 +95,9 @@ export class OutboxRig {
     return client;
   }
 
-  /** As after the migrations, and all shards are the member's. */
+  /** As after the migrations, and all shards are the member's. What the store remembers is forgotten, for ids begin anew. */
   async reset(): Promise<void> {
+    this.store = this.storeOf(1);
     await this.run('SET session_replication_role = replica');
     await this.run('TRUNCATE event_outbox, event_outbox_holds RESTART IDENTITY');
     await this.run('SET session_replication_role = DEFAULT');

@@ -5,7 +5,7 @@
 -- NOT IN is a hash, however many there are; OFFSET 0 keeps the test for holds a look-up per row.
 SELECT ours.shards, ours.ready, claimed.*
 FROM (
-  SELECT coalesce(array_agg(shard), '{}') AS shards,
+  SELECT coalesce(array_agg(shard ORDER BY shard), '{}') AS shards,
          bool_or(EXISTS (
            SELECT FROM event_outbox_holds AS hold
            WHERE hold.shard = relay_shards.shard
