@@ -1,6 +1,8 @@
 import type { HistoryEvent } from '../events/ports.ts';
-import type { SessionId } from '../genesis/ids.ts';
-import type { OutboxStatus } from '../outbox/outbox-row.ts';
+import type { CommandType } from '../genesis/commands.ts';
+import type { EventRecord } from '../genesis/events.ts';
+import type { CommandId, SessionId } from '../genesis/ids.ts';
+import type { OutboxStatus, RecordHeaders } from '../outbox/outbox-row.ts';
 
 /** Where a partition of the topic begins and ends. */
 export interface TopicRange {
@@ -90,4 +92,87 @@ export interface ReconcileStore {
   rowsAfter(after: number, limit: number): Promise<OutboxPage>;
   /** Those of these rows that exist. */
   rowsOf(ids: readonly number[]): Promise<readonly OutboxPlace[]>;
+}
+
+/** An event that the topic holds and the database does not. */
+export interface MissingEvent {
+  readonly event: EventRecord;
+  readonly partition: number;
+  readonly offset: bigint;
+  /** When it was sent, in milliseconds since the epoch. */
+  readonly sentAt: number;
+  /** Headers of its record. */
+  readonly headers: RecordHeaders;
+}
+
+/** An event that both hold, and where it is in the topic. */
+export interface FoundEvent extends Place {
+  readonly partition: number;
+  readonly offset: bigint;
+  /** When it was sent, in milliseconds since the epoch. */
+  readonly sentAt: number;
+  /** Its record says that it was discarded. */
+  readonly marker: boolean;
+}
+
+/** A command as its events tell it. Its Idempotency-Key is in no event. */
+export interface RecoveredCommand {
+  readonly commandId: CommandId;
+  readonly sessionId: SessionId;
+  readonly userId: string;
+  readonly commandType: CommandType;
+  /** JSON text. */
+  readonly payload: string;
+  /** PROCESSING: a request; it is left open if no event ends it. */
+  readonly status: 'COMPLETED' | 'PROCESSING';
+  readonly firstVersion: number;
+  readonly lastVersion: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+}
+
+/** How a request ended. */
+export interface RecoveredEnd {
+  readonly requestId: CommandId;
+  /** Null: COMPLETED; else FAILED for this reason. */
+  readonly failedBecause: string | null;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** What the database knows of the places and sessions that were asked for. */
+export interface ImportFacts {
+  readonly known: readonly (Place & { readonly eventId: string })[];
+  /** The last event of each session that has any. */
+  readonly heads: readonly (Place & { readonly eventId: string })[];
+}
+
+/** What is written in one step: all or nothing. */
+export interface ImportStep {
+  /** In the order of their records: each session's by version, without a gap. */
+  readonly missing: readonly MissingEvent[];
+  readonly found: readonly FoundEvent[];
+  readonly commands: readonly RecoveredCommand[];
+  readonly ends: readonly RecoveredEnd[];
+}
+
+/** Where a partition was read to, and from where. */
+export interface ReadPartition {
+  readonly partition: number;
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+/** What recovery does to the database. Each call may throw GenesisError UNAVAILABLE or TransactionConflict: nothing was written. */
+export interface RecoverStore {
+  look(places: readonly Place[]): Promise<ImportFacts>;
+  /**
+   * Locks the sessions of these places, lets `plan` decide by what is there then, and writes it, in one short transaction. From the
+   * first event that is written on, commands are refused.
+   */
+  step(places: readonly Place[], plan: (facts: ImportFacts) => ImportStep): Promise<ImportStep>;
+  /** Takes commands again, and tells the relays how far the partitions are known. */
+  settle(partitions: readonly ReadPartition[]): Promise<void>;
+  /** Whether commands are refused because the topic is ahead. */
+  isAhead(): Promise<boolean>;
 }

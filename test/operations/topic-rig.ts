@@ -8,6 +8,7 @@ import { AuditRig } from '../events/audit-rig.ts';
 import { createTestDatabase } from '../support/database.ts';
 
 const PARTITIONS = 8;
+const TABLES = ['command_inbox', 'domain_events', 'event_outbox', 'genesis_sessions'] as const;
 
 /** A record to be written, wherever the test wants it. */
 export interface PlainRecord {
@@ -88,6 +89,25 @@ export class TopicRig extends AuditRig {
       }
     }
     return records;
+  }
+
+  /** Keeps the tables as they are now, for `restore`. */
+  async backup(): Promise<void> {
+    for (const table of TABLES) await this.pool.query(`CREATE TABLE backup_${table} AS SELECT * FROM ${table}`);
+  }
+
+  /** The tables are as they were at the backup: later transactions never happened. */
+  async restore(): Promise<void> {
+    for (const table of TABLES) {
+      await this.tamper(`DELETE FROM ${table}`, []);
+      await this.tamper(`INSERT INTO ${table} OVERRIDING SYSTEM VALUE SELECT * FROM backup_${table}`, []);
+    }
+  }
+
+  /** Every row of a table as JSON text, in this order. */
+  async rowsOf(columns: string, table: string, order: string): Promise<readonly string[]> {
+    const text = `SELECT to_json(t)::text AS row FROM (SELECT ${columns} FROM ${table} ORDER BY ${order}) AS t`;
+    return (await this.pool.query<{ row: string }>(text)).rows.map(({ row }) => row);
   }
 
   override async stop(): Promise<void> {
