@@ -70,7 +70,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 
   observability: { rooms: SHARED, packages: ['pino', 'pino-pretty'] },
   http: {
-    rooms: ['genesis', 'commands', 'events', 'observability', ...SHARED],
+    rooms: ['genesis', 'commands', 'events', 'outbox', 'observability', ...SHARED],
     packages: ['@fastify/swagger', '@fastify/swagger-ui', 'fastify', 'jose', 'pino', 'typebox', 'uuid'],
   },
   cli: { rooms: CALLED, packages: ['commander', 'pino'] },

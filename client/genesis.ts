@@ -195,6 +195,594 @@ export interface Readiness {
   checks: ReadinessCheck[];
 }
 
+export type OutboxFiguresTotal = {
+  /**
+     * All PENDING rows
+     * @minimum 0
+     */
+  pending: number;
+  /**
+     * Of these, refused and waiting for their retry
+     * @minimum 0
+     */
+  waiting_for_retry: number;
+  /**
+     * Of these, waiting behind an earlier event of their session
+     * @minimum 0
+     */
+  held: number;
+  /** @minimum 0 */
+  failed: number;
+  /**
+     * DISCARDED, and the marker not sent yet
+     * @minimum 0
+     */
+  discarded: number;
+  /** @minimum 0 */
+  sessions_on_hold: number;
+  oldest_age: number | null;
+  /** False: there is more than was counted, each number is at least that */
+  complete: boolean;
+};
+
+export type OutboxFiguresShardsItem = {
+  /**
+     * @minimum 0
+     * @maximum 999
+     */
+  shard: number;
+  /**
+     * All PENDING rows
+     * @minimum 0
+     */
+  pending: number;
+  /**
+     * Of these, refused and waiting for their retry
+     * @minimum 0
+     */
+  waiting_for_retry: number;
+  /**
+     * Of these, waiting behind an earlier event of their session
+     * @minimum 0
+     */
+  held: number;
+  /** @minimum 0 */
+  failed: number;
+  /**
+     * DISCARDED, and the marker not sent yet
+     * @minimum 0
+     */
+  discarded: number;
+  /** @minimum 0 */
+  sessions_on_hold: number;
+  oldest_age: number | null;
+  /** False: there is more than was counted, each number is at least that */
+  complete: boolean;
+};
+
+export interface OutboxFigures {
+  total: OutboxFiguresTotal;
+  shards: OutboxFiguresShardsItem[];
+}
+
+export type OutboxRowStatus = typeof OutboxRowStatus[keyof typeof OutboxRowStatus];
+
+
+export const OutboxRowStatus = {
+  PENDING: 'PENDING',
+  SENT: 'SENT',
+  FAILED: 'FAILED',
+  DISCARDED: 'DISCARDED',
+} as const;
+
+export type WaitReason = typeof WaitReason[keyof typeof WaitReason];
+
+
+export const WaitReason = {
+  FAILED: 'FAILED',
+  HELD: 'HELD',
+  RETRY: 'RETRY',
+  TOPIC_AHEAD: 'TOPIC_AHEAD',
+  SHARD_PAUSED: 'SHARD_PAUSED',
+  SHARD_NOT_OWNED: 'SHARD_NOT_OWNED',
+  SHARD_UNAVAILABLE: 'SHARD_UNAVAILABLE',
+  SHARD_RECOVERING: 'SHARD_RECOVERING',
+} as const;
+
+export type WaitBehindStatus = typeof WaitBehindStatus[keyof typeof WaitBehindStatus];
+
+
+export const WaitBehindStatus = {
+  PENDING: 'PENDING',
+  SENT: 'SENT',
+  FAILED: 'FAILED',
+  DISCARDED: 'DISCARDED',
+} as const;
+
+export type WaitBehind = {
+  /**
+     * @minimum 1
+     * @maximum 9999999999
+     */
+  outbox_id: number;
+  event_id: string;
+  /**
+     * aggregate_version of the event
+     * @minimum 1
+     */
+  sequence: number;
+  status: WaitBehindStatus;
+  last_error: string | null;
+} | null;
+
+export interface Wait {
+  reason: WaitReason;
+  /** For people; rely on reason */
+  detail: string;
+  until: string | null;
+  behind: WaitBehind;
+  /** For people */
+  what_to_do: string;
+}
+
+export interface OutboxRow {
+  /**
+     * @minimum 1
+     * @maximum 9999999999
+     */
+  outbox_id: number;
+  event_id: string;
+  event_type: string | null;
+  session_id: string;
+  /**
+     * aggregate_version of the event
+     * @minimum 1
+     */
+  sequence: number;
+  /**
+     * @minimum 0
+     * @maximum 999
+     */
+  shard: number;
+  topic: string;
+  status: OutboxRowStatus;
+  /** @minimum 0 */
+  retry_count: number;
+  /** @minimum 0 */
+  max_retries: number;
+  last_error: string | null;
+  scheduled_at: string | null;
+  /** RFC 3339, UTC, milliseconds */
+  created_at: string;
+  /** Seconds */
+  age: number;
+  sent_at: string | null;
+  partition: number | null;
+  offset: number | null;
+  /** All that keeps it waiting, the nearest first; empty: it goes out in its turn, or is settled */
+  waits_for: Wait[];
+}
+
+export interface OutboxRowPage {
+  items: OutboxRow[];
+  next_cursor: string | null;
+}
+
+export interface SessionPublication {
+  session_id: string;
+  /** For people */
+  explanation: string;
+  /**
+     * Its rows that are not settled
+     * @minimum 0
+     */
+  waiting: number;
+  /** False: more rows than that are waiting */
+  complete: boolean;
+  on_hold_since: string | null;
+  /** The first of them, in the order in which they go out */
+  rows: OutboxRow[];
+  last_settled: OutboxRow | null;
+}
+
+export type PreviewRequestAction = typeof PreviewRequestAction[keyof typeof PreviewRequestAction];
+
+
+export const PreviewRequestAction = {
+  retry: 'retry',
+  discard: 'discard',
+} as const;
+
+export type PreviewRequestFilterStatus = typeof PreviewRequestFilterStatus[keyof typeof PreviewRequestFilterStatus];
+
+
+export const PreviewRequestFilterStatus = {
+  PENDING: 'PENDING',
+  FAILED: 'FAILED',
+} as const;
+
+export type PreviewRequestFilter = {
+  /**
+     * @minItems 1
+     * @maxItems 1000
+     * @items.minimum 1
+     * @items.maximum 9999999999
+     */
+  ids?: number[];
+  session_id?: string;
+  event_id?: string;
+  status?: PreviewRequestFilterStatus;
+  /**
+     * @minLength 1
+     * @maxLength 200
+     */
+  event_type?: string;
+  /**
+     * @minimum 0
+     * @maximum 999
+     */
+  shard?: number;
+  /**
+     * @minimum 1
+     * @maximum 9999999999
+     */
+  from_id?: number;
+  /**
+     * @minimum 1
+     * @maximum 9999999999
+     */
+  to_id?: number;
+  /**
+     * Seconds since it was committed, at least
+     * @minimum 0
+     * @maximum 999999999
+     */
+  min_age?: number;
+  /**
+     * Seconds since it was committed, at most
+     * @minimum 0
+     * @maximum 999999999
+     */
+  max_age?: number;
+};
+
+export interface PreviewRequest {
+  action: PreviewRequestAction;
+  filter: PreviewRequestFilter;
+  /** Discard PENDING rows too that nothing keeps from being on their way: they may be sent all the same */
+  force?: boolean;
+}
+
+export type RetryRequestFilterStatus = typeof RetryRequestFilterStatus[keyof typeof RetryRequestFilterStatus];
+
+
+export const RetryRequestFilterStatus = {
+  PENDING: 'PENDING',
+  FAILED: 'FAILED',
+} as const;
+
+export type RetryRequestFilter = {
+  /**
+     * @minItems 1
+     * @maxItems 1000
+     * @items.minimum 1
+     * @items.maximum 9999999999
+     */
+  ids?: number[];
+  session_id?: string;
+  event_id?: string;
+  status?: RetryRequestFilterStatus;
+  /**
+     * @minLength 1
+     * @maxLength 200
+     */
+  event_type?: string;
+  /**
+     * @minimum 0
+     * @maximum 999
+     */
+  shard?: number;
+  /**
+     * @minimum 1
+     * @maximum 9999999999
+     */
+  from_id?: number;
+  /**
+     * @minimum 1
+     * @maximum 9999999999
+     */
+  to_id?: number;
+  /**
+     * Seconds since it was committed, at least
+     * @minimum 0
+     * @maximum 999999999
+     */
+  min_age?: number;
+  /**
+     * Seconds since it was committed, at most
+     * @minimum 0
+     * @maximum 999999999
+     */
+  max_age?: number;
+};
+
+export interface RetryRequest {
+  filter: RetryRequestFilter;
+  /**
+     * `token` of the preview
+     * @minLength 1
+     * @maxLength 100
+     */
+  token?: string;
+  /**
+     * For the audit trail
+     * @minLength 1
+     * @maxLength 1000
+     */
+  reason?: string;
+}
+
+export type DiscardRequestFilterStatus = typeof DiscardRequestFilterStatus[keyof typeof DiscardRequestFilterStatus];
+
+
+export const DiscardRequestFilterStatus = {
+  PENDING: 'PENDING',
+  FAILED: 'FAILED',
+} as const;
+
+export type DiscardRequestFilter = {
+  /**
+     * @minItems 1
+     * @maxItems 1000
+     * @items.minimum 1
+     * @items.maximum 9999999999
+     */
+  ids?: number[];
+  session_id?: string;
+  event_id?: string;
+  status?: DiscardRequestFilterStatus;
+  /**
+     * @minLength 1
+     * @maxLength 200
+     */
+  event_type?: string;
+  /**
+     * @minimum 0
+     * @maximum 999
+     */
+  shard?: number;
+  /**
+     * @minimum 1
+     * @maximum 9999999999
+     */
+  from_id?: number;
+  /**
+     * @minimum 1
+     * @maximum 9999999999
+     */
+  to_id?: number;
+  /**
+     * Seconds since it was committed, at least
+     * @minimum 0
+     * @maximum 999999999
+     */
+  min_age?: number;
+  /**
+     * Seconds since it was committed, at most
+     * @minimum 0
+     * @maximum 999999999
+     */
+  max_age?: number;
+};
+
+export interface DiscardRequest {
+  filter: DiscardRequestFilter;
+  /**
+     * `token` of the preview
+     * @minLength 1
+     * @maxLength 100
+     */
+  token?: string;
+  /**
+     * For the audit trail
+     * @minLength 1
+     * @maxLength 1000
+     */
+  reason: string;
+  /** Discard PENDING rows too that nothing keeps from being on their way: they may be sent all the same */
+  force?: boolean;
+}
+
+export type PreviewAction = typeof PreviewAction[keyof typeof PreviewAction];
+
+
+export const PreviewAction = {
+  retry: 'retry',
+  discard: 'discard',
+} as const;
+
+export interface Preview {
+  action: PreviewAction;
+  /** @minimum 0 */
+  count: number;
+  /** False: more rows fit; these are changed first */
+  complete: boolean;
+  /** Names exactly these rows */
+  token: string;
+  sample: OutboxRow[];
+}
+
+export type RowActionAction = typeof RowActionAction[keyof typeof RowActionAction];
+
+
+export const RowActionAction = {
+  retry: 'retry',
+  discard: 'discard',
+} as const;
+
+export interface RowAction {
+  call_id: string;
+  action: RowActionAction;
+  /** @minimum 0 */
+  affected: number;
+  /**
+     * Rows left alone: their status does not allow it, or somebody else has them locked
+     * @minimum 0
+     */
+  skipped: number;
+  /**
+     * The first of them
+     * @items.minimum 1
+     * @items.maximum 9999999999
+     */
+  skipped_ids: number[];
+  /** False: more rows fit; call again */
+  complete: boolean;
+  interrupted: string | null;
+}
+
+export type ShardOwner = {
+  member: number;
+  name: string | null;
+} | null;
+
+export type ShardBacklog = {
+  /**
+     * All PENDING rows
+     * @minimum 0
+     */
+  pending: number;
+  /**
+     * Of these, refused and waiting for their retry
+     * @minimum 0
+     */
+  waiting_for_retry: number;
+  /**
+     * Of these, waiting behind an earlier event of their session
+     * @minimum 0
+     */
+  held: number;
+  /** @minimum 0 */
+  failed: number;
+  /**
+     * DISCARDED, and the marker not sent yet
+     * @minimum 0
+     */
+  discarded: number;
+  /** @minimum 0 */
+  sessions_on_hold: number;
+  oldest_age: number | null;
+  /** False: there is more than was counted, each number is at least that */
+  complete: boolean;
+};
+
+export interface Shard {
+  /**
+     * @minimum 0
+     * @maximum 999
+     */
+  shard: number;
+  /** free, recovering, active, unavailable, topic-ahead, paused, leaving */
+  state: string;
+  owner: ShardOwner;
+  lease_expires_in: number | null;
+  /** @minimum 0 */
+  epoch: number;
+  paused: boolean;
+  /**
+     * No row below this id is to be sent in the ordinary way
+     * @minimum 0
+     */
+  floor: number;
+  /** Offset: everything in the partition below it is marked */
+  position: string;
+  last_progress_at: string | null;
+  last_error: string | null;
+  topic_ahead_at: string | null;
+  backlog: ShardBacklog;
+}
+
+export interface Relay {
+  member: number;
+  /** Host and process */
+  name: string;
+  delivery: string;
+  alive: boolean;
+  /** RFC 3339, UTC, milliseconds */
+  joined_at: string;
+  /** Seconds */
+  expires_in: number;
+  /**
+     * @items.minimum 0
+     * @items.maximum 999
+     */
+  shards: number[];
+}
+
+export interface ShardTable {
+  topic_ahead: boolean;
+  shards: Shard[];
+  relays: Relay[];
+}
+
+export const PauseRequestShards = {
+  /** Every shard */
+  all: 'all',
+} as const
+export interface PauseRequest {
+  shards: typeof PauseRequestShards[keyof typeof PauseRequestShards];
+  /**
+     * For the audit trail
+     * @minLength 1
+     * @maxLength 1000
+     */
+  reason?: string;
+}
+
+export interface PausedShards {
+  call_id: string;
+  /**
+     * @items.minimum 0
+     * @items.maximum 999
+     */
+  changed: number[];
+  /**
+     * They were so already
+     * @items.minimum 0
+     * @items.maximum 999
+     */
+  unchanged: number[];
+}
+
+export interface OperatorAction {
+  /** @minimum 1 */
+  action_id: number;
+  /** RFC 3339, UTC, milliseconds */
+  at: string;
+  /** What one call did in several steps shares it */
+  call_id: string;
+  actor: string;
+  /** http or cli */
+  via: string;
+  /** retry, discard, pause, resume */
+  action: string;
+  filter: unknown;
+  reason: string | null;
+  /** @minimum 0 */
+  affected: number;
+  event_ids: string[];
+  /**
+     * @items.minimum 0
+     * @items.maximum 999
+     */
+  shards: number[];
+}
+
+export interface OperatorActionPage {
+  items: OperatorAction[];
+  next_cursor: string | null;
+}
+
 export interface CreateSession {
   /**
      * @minLength 1
@@ -671,6 +1259,27 @@ export interface NothingToAnswerProblem {
 }
 
 /**
+ * Other rows fit now than at the preview. The same request would fail again.
+ */
+export interface SelectionChangedProblem {
+  type: 'urn:genesis:error:SELECTION_CHANGED';
+  title: 'Other rows fit now than at the preview';
+  status: 409;
+  detail: string;
+  /** The path of the request */
+  instance?: string;
+  error_code: 'SELECTION_CHANGED';
+  /** For people; rely on error_code */
+  message: string;
+  /** @pattern ^[0-9a-f]{32}$ */
+  trace_id: string;
+  /** @minimum 0 */
+  actual_count: number;
+  /** Names the rows that fit now */
+  actual_token: string;
+}
+
+/**
  * The session has another version. The same request would fail again.
  */
 export interface VersionMismatchProblem {
@@ -860,8 +1469,10 @@ export interface OutcomeUnknownProblem {
   message: string;
   /** @pattern ^[0-9a-f]{32}$ */
   trace_id: string;
-  command_id: string;
-  session_id: string;
+  command_id?: string;
+  session_id?: string;
+  /** Of an operator: what the audit trail knows it by */
+  call_id?: string;
 }
 
 export type CreateSessionHeaders = {
@@ -1030,6 +1641,162 @@ export type ListEventsHeaders = {
  * Streams only: the `id` of the last event that you have seen. Counts more than `after`.
  */
 'Last-Event-ID'?: string;
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type ReadOutboxHeaders = {
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type ListOutboxRowsParams = {
+/**
+ * Most items of the page
+ * @minimum 1
+ * @maximum 100
+ */
+limit?: number;
+/**
+ * `next_cursor` of the page before
+ * @minLength 1
+ * @maxLength 200
+ */
+cursor?: string;
+session_id?: string;
+event_id?: string;
+status?: ListOutboxRowsStatus;
+/**
+ * @minLength 1
+ * @maxLength 200
+ */
+event_type?: string;
+/**
+ * @minimum 0
+ * @maximum 999
+ */
+shard?: number;
+/**
+ * @minimum 1
+ * @maximum 9999999999
+ */
+from_id?: number;
+/**
+ * @minimum 1
+ * @maximum 9999999999
+ */
+to_id?: number;
+/**
+ * Seconds since it was committed, at least
+ * @minimum 0
+ * @maximum 999999999
+ */
+min_age?: number;
+/**
+ * Seconds since it was committed, at most
+ * @minimum 0
+ * @maximum 999999999
+ */
+max_age?: number;
+};
+
+export type ListOutboxRowsStatus = typeof ListOutboxRowsStatus[keyof typeof ListOutboxRowsStatus];
+
+
+export const ListOutboxRowsStatus = {
+  PENDING: 'PENDING',
+  SENT: 'SENT',
+  FAILED: 'FAILED',
+  DISCARDED: 'DISCARDED',
+} as const;
+
+export type ListOutboxRowsHeaders = {
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type ReadPublicationHeaders = {
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type PreviewOutboxActionHeaders = {
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type RetryOutboxRowsHeaders = {
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type DiscardOutboxRowsHeaders = {
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type ListShardsHeaders = {
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type PauseShardsHeaders = {
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type ResumeShardsHeaders = {
+/**
+ * W3C Trace Context. Carried on into the events; ignored if it is not valid.
+ */
+traceparent?: string;
+};
+
+export type ListOperatorActionsParams = {
+/**
+ * Most items of the page
+ * @minimum 1
+ * @maximum 100
+ */
+limit?: number;
+/**
+ * `next_cursor` of the page before
+ * @minLength 1
+ * @maxLength 200
+ */
+cursor?: string;
+/**
+ * @maxLength 50
+ * @pattern ^[a-z]+(-[a-z]+)*$
+ */
+action?: string;
+/**
+ * @minLength 1
+ * @maxLength 255
+ */
+actor?: string;
+call_id?: string;
+};
+
+export type ListOperatorActionsHeaders = {
 /**
  * W3C Trace Context. Carried on into the events; ignored if it is not valid.
  */
@@ -1900,6 +2667,1068 @@ export const listEvents = async (sessionId: string,
     return headers;
   };
 return call<listEventsResponse>(getListEventsUrl(sessionId,params),
+  {
+    ...options,
+    method: 'GET',
+    headers: { ...headers, ...getHeaders(options?.headers) }
+
+  }
+);}
+
+
+
+export type readOutboxResponse200 = {
+  data: OutboxFigures
+  status: 200
+}
+
+export type readOutboxResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type readOutboxResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type readOutboxResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type readOutboxResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type readOutboxResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type readOutboxResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type readOutboxResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type readOutboxResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type readOutboxResponseSuccess = (readOutboxResponse200) & {
+  headers: Headers;
+};
+export type readOutboxResponseError = (readOutboxResponse400 | readOutboxResponse401 | readOutboxResponse403 | readOutboxResponse408 | readOutboxResponse429 | readOutboxResponse431 | readOutboxResponse500 | readOutboxResponse503) & {
+  headers: Headers;
+};
+
+export type readOutboxResponse = (readOutboxResponseSuccess | readOutboxResponseError)
+
+export const getReadOutboxUrl = () => {
+
+
+
+
+  return `/api/v1/ops/outbox`
+}
+
+/**
+ * For operators. What is not published yet, per shard and in all. What it looks at is bounded: where `complete` is false, each number is at least that.
+ * @summary Figures of the outbox
+ */
+export const readOutbox = async (headers?: ReadOutboxHeaders, options?: Parameters<typeof call>[1]): Promise<readOutboxResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<readOutboxResponse>(getReadOutboxUrl(),
+  {
+    ...options,
+    method: 'GET',
+    headers: { ...headers, ...getHeaders(options?.headers) }
+
+  }
+);}
+
+
+
+export type listOutboxRowsResponse200 = {
+  data: OutboxRowPage
+  status: 200
+}
+
+export type listOutboxRowsResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type listOutboxRowsResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type listOutboxRowsResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type listOutboxRowsResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type listOutboxRowsResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type listOutboxRowsResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type listOutboxRowsResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type listOutboxRowsResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type listOutboxRowsResponseSuccess = (listOutboxRowsResponse200) & {
+  headers: Headers;
+};
+export type listOutboxRowsResponseError = (listOutboxRowsResponse400 | listOutboxRowsResponse401 | listOutboxRowsResponse403 | listOutboxRowsResponse408 | listOutboxRowsResponse429 | listOutboxRowsResponse431 | listOutboxRowsResponse500 | listOutboxRowsResponse503) & {
+  headers: Headers;
+};
+
+export type listOutboxRowsResponse = (listOutboxRowsResponseSuccess | listOutboxRowsResponseError)
+
+export const getListOutboxRowsUrl = (params?: ListOutboxRowsParams,) => {
+  const normalizedParams = new URLSearchParams();
+
+  Object.entries(params || {}).forEach(([key, value]) => {
+
+    if (value !== undefined) {
+      normalizedParams.append(key, value === null ? 'null' : String(value))
+    }
+  });
+
+  const stringifiedParams = normalizedParams.toString();
+
+  return stringifiedParams.length > 0 ? `/api/v1/ops/outbox/rows?${stringifiedParams}` : `/api/v1/ops/outbox/rows`
+}
+
+/**
+ * For operators. Each row with all that keeps it waiting. Without `status`: whatever is not settled, or, of a session or an event, every row. Sessions on hold come first, by session and sequence, then the others, lowest id first; what is settled comes highest id first. A page may be short, even empty, although more follow: go by `next_cursor`.
+ * @summary Search the outbox
+ */
+export const listOutboxRows = async (params?: ListOutboxRowsParams,
+    headers?: ListOutboxRowsHeaders, options?: Parameters<typeof call>[1]): Promise<listOutboxRowsResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<listOutboxRowsResponse>(getListOutboxRowsUrl(params),
+  {
+    ...options,
+    method: 'GET',
+    headers: { ...headers, ...getHeaders(options?.headers) }
+
+  }
+);}
+
+
+
+export type readPublicationResponse200 = {
+  data: SessionPublication
+  status: 200
+}
+
+export type readPublicationResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type readPublicationResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type readPublicationResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type readPublicationResponse404 = {
+  data: SessionNotFoundProblem
+  status: 404
+}
+
+export type readPublicationResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type readPublicationResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type readPublicationResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type readPublicationResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type readPublicationResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type readPublicationResponseSuccess = (readPublicationResponse200) & {
+  headers: Headers;
+};
+export type readPublicationResponseError = (readPublicationResponse400 | readPublicationResponse401 | readPublicationResponse403 | readPublicationResponse404 | readPublicationResponse408 | readPublicationResponse429 | readPublicationResponse431 | readPublicationResponse500 | readPublicationResponse503) & {
+  headers: Headers;
+};
+
+export type readPublicationResponse = (readPublicationResponseSuccess | readPublicationResponseError)
+
+export const getReadPublicationUrl = (sessionId: string,) => {
+
+
+
+
+  return `/api/v1/ops/sessions/${encodeURIComponent(String(sessionId))}/publication`
+}
+
+/**
+ * For operators. What of it is not published, what keeps it, and what to do.
+ * @summary Why does this session wait?
+ */
+export const readPublication = async (sessionId: string,
+    headers?: ReadPublicationHeaders, options?: Parameters<typeof call>[1]): Promise<readPublicationResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<readPublicationResponse>(getReadPublicationUrl(sessionId),
+  {
+    ...options,
+    method: 'GET',
+    headers: { ...headers, ...getHeaders(options?.headers) }
+
+  }
+);}
+
+
+
+export type previewOutboxActionResponse200 = {
+  data: Preview
+  status: 200
+}
+
+export type previewOutboxActionResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type previewOutboxActionResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type previewOutboxActionResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type previewOutboxActionResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type previewOutboxActionResponse413 = {
+  data: PayloadTooLargeProblem
+  status: 413
+}
+
+export type previewOutboxActionResponse415 = {
+  data: UnsupportedMediaTypeProblem
+  status: 415
+}
+
+export type previewOutboxActionResponse422 = {
+  data: InvalidPayloadProblem
+  status: 422
+}
+
+export type previewOutboxActionResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type previewOutboxActionResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type previewOutboxActionResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type previewOutboxActionResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type previewOutboxActionResponseSuccess = (previewOutboxActionResponse200) & {
+  headers: Headers;
+};
+export type previewOutboxActionResponseError = (previewOutboxActionResponse400 | previewOutboxActionResponse401 | previewOutboxActionResponse403 | previewOutboxActionResponse408 | previewOutboxActionResponse413 | previewOutboxActionResponse415 | previewOutboxActionResponse422 | previewOutboxActionResponse429 | previewOutboxActionResponse431 | previewOutboxActionResponse500 | previewOutboxActionResponse503) & {
+  headers: Headers;
+};
+
+export type previewOutboxActionResponse = (previewOutboxActionResponseSuccess | previewOutboxActionResponseError)
+
+export const getPreviewOutboxActionUrl = () => {
+
+
+
+
+  return `/api/v1/ops/outbox/preview`
+}
+
+/**
+ * For operators. Changes nothing. At most 5,000 rows are counted, and so many are changed by one call. Without `status`: FAILED rows.
+ * @summary What would be retried or discarded?
+ */
+export const previewOutboxAction = async (previewRequest: PreviewRequest,
+    headers?: PreviewOutboxActionHeaders, options?: Parameters<typeof call>[1]): Promise<previewOutboxActionResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<previewOutboxActionResponse>(getPreviewOutboxActionUrl(),
+  {
+    ...options,
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json',...headers, ...getHeaders(options?.headers) },
+    body: JSON.stringify(previewRequest)
+  }
+);}
+
+
+
+export type retryOutboxRowsResponse200 = {
+  data: RowAction
+  status: 200
+}
+
+export type retryOutboxRowsResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type retryOutboxRowsResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type retryOutboxRowsResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type retryOutboxRowsResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type retryOutboxRowsResponse409 = {
+  data: SelectionChangedProblem
+  status: 409
+}
+
+export type retryOutboxRowsResponse413 = {
+  data: PayloadTooLargeProblem
+  status: 413
+}
+
+export type retryOutboxRowsResponse415 = {
+  data: UnsupportedMediaTypeProblem
+  status: 415
+}
+
+export type retryOutboxRowsResponse422 = {
+  data: InvalidPayloadProblem
+  status: 422
+}
+
+export type retryOutboxRowsResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type retryOutboxRowsResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type retryOutboxRowsResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type retryOutboxRowsResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type retryOutboxRowsResponse504 = {
+  data: OutcomeUnknownProblem
+  status: 504
+}
+
+export type retryOutboxRowsResponseSuccess = (retryOutboxRowsResponse200) & {
+  headers: Headers;
+};
+export type retryOutboxRowsResponseError = (retryOutboxRowsResponse400 | retryOutboxRowsResponse401 | retryOutboxRowsResponse403 | retryOutboxRowsResponse408 | retryOutboxRowsResponse409 | retryOutboxRowsResponse413 | retryOutboxRowsResponse415 | retryOutboxRowsResponse422 | retryOutboxRowsResponse429 | retryOutboxRowsResponse431 | retryOutboxRowsResponse500 | retryOutboxRowsResponse503 | retryOutboxRowsResponse504) & {
+  headers: Headers;
+};
+
+export type retryOutboxRowsResponse = (retryOutboxRowsResponseSuccess | retryOutboxRowsResponseError)
+
+export const getRetryOutboxRowsUrl = () => {
+
+
+
+
+  return `/api/v1/ops/outbox/retry`
+}
+
+/**
+ * For operators. FAILED → PENDING, with new tries, in the order of sessions and sequences. Needs the token of a preview unless rows are named by `ids`, and is refused if other rows fit by now.
+ * @summary Retry FAILED rows
+ */
+export const retryOutboxRows = async (retryRequest: RetryRequest,
+    headers?: RetryOutboxRowsHeaders, options?: Parameters<typeof call>[1]): Promise<retryOutboxRowsResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<retryOutboxRowsResponse>(getRetryOutboxRowsUrl(),
+  {
+    ...options,
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json',...headers, ...getHeaders(options?.headers) },
+    body: JSON.stringify(retryRequest)
+  }
+);}
+
+
+
+export type discardOutboxRowsResponse200 = {
+  data: RowAction
+  status: 200
+}
+
+export type discardOutboxRowsResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type discardOutboxRowsResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type discardOutboxRowsResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type discardOutboxRowsResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type discardOutboxRowsResponse409 = {
+  data: SelectionChangedProblem
+  status: 409
+}
+
+export type discardOutboxRowsResponse413 = {
+  data: PayloadTooLargeProblem
+  status: 413
+}
+
+export type discardOutboxRowsResponse415 = {
+  data: UnsupportedMediaTypeProblem
+  status: 415
+}
+
+export type discardOutboxRowsResponse422 = {
+  data: InvalidPayloadProblem
+  status: 422
+}
+
+export type discardOutboxRowsResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type discardOutboxRowsResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type discardOutboxRowsResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type discardOutboxRowsResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type discardOutboxRowsResponse504 = {
+  data: OutcomeUnknownProblem
+  status: 504
+}
+
+export type discardOutboxRowsResponseSuccess = (discardOutboxRowsResponse200) & {
+  headers: Headers;
+};
+export type discardOutboxRowsResponseError = (discardOutboxRowsResponse400 | discardOutboxRowsResponse401 | discardOutboxRowsResponse403 | discardOutboxRowsResponse408 | discardOutboxRowsResponse409 | discardOutboxRowsResponse413 | discardOutboxRowsResponse415 | discardOutboxRowsResponse422 | discardOutboxRowsResponse429 | discardOutboxRowsResponse431 | discardOutboxRowsResponse500 | discardOutboxRowsResponse503 | discardOutboxRowsResponse504) & {
+  headers: Headers;
+};
+
+export type discardOutboxRowsResponse = (discardOutboxRowsResponseSuccess | discardOutboxRowsResponseError)
+
+export const getDiscardOutboxRowsUrl = () => {
+
+
+
+
+  return `/api/v1/ops/outbox/discard`
+}
+
+/**
+ * For operators. FAILED, or PENDING and kept back → DISCARDED, for good: a marker goes out in the place of each event. Needs a reason, and the token of a preview unless rows are named by `ids`; is refused if other rows fit by now. `force` takes PENDING rows too that may be on their way.
+ * @summary Discard rows
+ */
+export const discardOutboxRows = async (discardRequest: DiscardRequest,
+    headers?: DiscardOutboxRowsHeaders, options?: Parameters<typeof call>[1]): Promise<discardOutboxRowsResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<discardOutboxRowsResponse>(getDiscardOutboxRowsUrl(),
+  {
+    ...options,
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json',...headers, ...getHeaders(options?.headers) },
+    body: JSON.stringify(discardRequest)
+  }
+);}
+
+
+
+export type listShardsResponse200 = {
+  data: ShardTable
+  status: 200
+}
+
+export type listShardsResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type listShardsResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type listShardsResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type listShardsResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type listShardsResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type listShardsResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type listShardsResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type listShardsResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type listShardsResponseSuccess = (listShardsResponse200) & {
+  headers: Headers;
+};
+export type listShardsResponseError = (listShardsResponse400 | listShardsResponse401 | listShardsResponse403 | listShardsResponse408 | listShardsResponse429 | listShardsResponse431 | listShardsResponse500 | listShardsResponse503) & {
+  headers: Headers;
+};
+
+export type listShardsResponse = (listShardsResponseSuccess | listShardsResponseError)
+
+export const getListShardsUrl = () => {
+
+
+
+
+  return `/api/v1/ops/shards`
+}
+
+/**
+ * For operators. Who drains each shard, how far it has come, how far it lags behind; and the relays.
+ * @summary Shards and relays
+ */
+export const listShards = async (headers?: ListShardsHeaders, options?: Parameters<typeof call>[1]): Promise<listShardsResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<listShardsResponse>(getListShardsUrl(),
+  {
+    ...options,
+    method: 'GET',
+    headers: { ...headers, ...getHeaders(options?.headers) }
+
+  }
+);}
+
+
+
+export type pauseShardsResponse200 = {
+  data: PausedShards
+  status: 200
+}
+
+export type pauseShardsResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type pauseShardsResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type pauseShardsResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type pauseShardsResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type pauseShardsResponse413 = {
+  data: PayloadTooLargeProblem
+  status: 413
+}
+
+export type pauseShardsResponse415 = {
+  data: UnsupportedMediaTypeProblem
+  status: 415
+}
+
+export type pauseShardsResponse422 = {
+  data: InvalidPayloadProblem
+  status: 422
+}
+
+export type pauseShardsResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type pauseShardsResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type pauseShardsResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type pauseShardsResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type pauseShardsResponse504 = {
+  data: OutcomeUnknownProblem
+  status: 504
+}
+
+export type pauseShardsResponseSuccess = (pauseShardsResponse200) & {
+  headers: Headers;
+};
+export type pauseShardsResponseError = (pauseShardsResponse400 | pauseShardsResponse401 | pauseShardsResponse403 | pauseShardsResponse408 | pauseShardsResponse413 | pauseShardsResponse415 | pauseShardsResponse422 | pauseShardsResponse429 | pauseShardsResponse431 | pauseShardsResponse500 | pauseShardsResponse503 | pauseShardsResponse504) & {
+  headers: Headers;
+};
+
+export type pauseShardsResponse = (pauseShardsResponseSuccess | pauseShardsResponseError)
+
+export const getPauseShardsUrl = () => {
+
+
+
+
+  return `/api/v1/ops/shards/pause`
+}
+
+/**
+ * For operators. Their rows stay PENDING until they are resumed. Works within seconds, without a restart.
+ * @summary Pause shards
+ */
+export const pauseShards = async (pauseRequest: PauseRequest,
+    headers?: PauseShardsHeaders, options?: Parameters<typeof call>[1]): Promise<pauseShardsResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<pauseShardsResponse>(getPauseShardsUrl(),
+  {
+    ...options,
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json',...headers, ...getHeaders(options?.headers) },
+    body: JSON.stringify(pauseRequest)
+  }
+);}
+
+
+
+export type resumeShardsResponse200 = {
+  data: PausedShards
+  status: 200
+}
+
+export type resumeShardsResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type resumeShardsResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type resumeShardsResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type resumeShardsResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type resumeShardsResponse413 = {
+  data: PayloadTooLargeProblem
+  status: 413
+}
+
+export type resumeShardsResponse415 = {
+  data: UnsupportedMediaTypeProblem
+  status: 415
+}
+
+export type resumeShardsResponse422 = {
+  data: InvalidPayloadProblem
+  status: 422
+}
+
+export type resumeShardsResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type resumeShardsResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type resumeShardsResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type resumeShardsResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type resumeShardsResponse504 = {
+  data: OutcomeUnknownProblem
+  status: 504
+}
+
+export type resumeShardsResponseSuccess = (resumeShardsResponse200) & {
+  headers: Headers;
+};
+export type resumeShardsResponseError = (resumeShardsResponse400 | resumeShardsResponse401 | resumeShardsResponse403 | resumeShardsResponse408 | resumeShardsResponse413 | resumeShardsResponse415 | resumeShardsResponse422 | resumeShardsResponse429 | resumeShardsResponse431 | resumeShardsResponse500 | resumeShardsResponse503 | resumeShardsResponse504) & {
+  headers: Headers;
+};
+
+export type resumeShardsResponse = (resumeShardsResponseSuccess | resumeShardsResponseError)
+
+export const getResumeShardsUrl = () => {
+
+
+
+
+  return `/api/v1/ops/shards/resume`
+}
+
+/**
+ * For operators. Works within seconds, without a restart.
+ * @summary Resume shards
+ */
+export const resumeShards = async (pauseRequest: PauseRequest,
+    headers?: ResumeShardsHeaders, options?: Parameters<typeof call>[1]): Promise<resumeShardsResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<resumeShardsResponse>(getResumeShardsUrl(),
+  {
+    ...options,
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json',...headers, ...getHeaders(options?.headers) },
+    body: JSON.stringify(pauseRequest)
+  }
+);}
+
+
+
+export type listOperatorActionsResponse200 = {
+  data: OperatorActionPage
+  status: 200
+}
+
+export type listOperatorActionsResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type listOperatorActionsResponse401 = {
+  data: UnauthenticatedProblem
+  status: 401
+}
+
+export type listOperatorActionsResponse403 = {
+  data: ForbiddenProblem
+  status: 403
+}
+
+export type listOperatorActionsResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type listOperatorActionsResponse429 = {
+  data: RateLimitedProblem
+  status: 429
+}
+
+export type listOperatorActionsResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type listOperatorActionsResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type listOperatorActionsResponse503 = {
+  data: UnavailableProblem
+  status: 503
+}
+
+export type listOperatorActionsResponseSuccess = (listOperatorActionsResponse200) & {
+  headers: Headers;
+};
+export type listOperatorActionsResponseError = (listOperatorActionsResponse400 | listOperatorActionsResponse401 | listOperatorActionsResponse403 | listOperatorActionsResponse408 | listOperatorActionsResponse429 | listOperatorActionsResponse431 | listOperatorActionsResponse500 | listOperatorActionsResponse503) & {
+  headers: Headers;
+};
+
+export type listOperatorActionsResponse = (listOperatorActionsResponseSuccess | listOperatorActionsResponseError)
+
+export const getListOperatorActionsUrl = (params?: ListOperatorActionsParams,) => {
+  const normalizedParams = new URLSearchParams();
+
+  Object.entries(params || {}).forEach(([key, value]) => {
+
+    if (value !== undefined) {
+      normalizedParams.append(key, value === null ? 'null' : String(value))
+    }
+  });
+
+  const stringifiedParams = normalizedParams.toString();
+
+  return stringifiedParams.length > 0 ? `/api/v1/ops/actions?${stringifiedParams}` : `/api/v1/ops/actions`
+}
+
+/**
+ * For operators. Who did what to which events and shards, newest first; it only grows.
+ * @summary The audit trail
+ */
+export const listOperatorActions = async (params?: ListOperatorActionsParams,
+    headers?: ListOperatorActionsHeaders, options?: Parameters<typeof call>[1]): Promise<listOperatorActionsResponse> => {
+
+    const getHeaders = (h?: NonNullable<RequestInit['headers']>): Record<string, string | readonly string[]> => {
+    if (!h) return {};
+    if (h instanceof Headers) return Object.fromEntries(h.entries());
+    if (Symbol.iterator in h) {
+      return Object.fromEntries(
+        Array.from(h as Iterable<Iterable<string>>, (entry) => Array.from(entry) as [string, string]),
+      );
+    }
+    const headers: Record<string, string | readonly string[]> = {};
+    for (const [name, value] of Object.entries<string | readonly string[] | undefined>(h)) {
+      if (value !== undefined) headers[name] = value;
+    }
+    return headers;
+  };
+return call<listOperatorActionsResponse>(getListOperatorActionsUrl(params),
   {
     ...options,
     method: 'GET',

@@ -5,9 +5,11 @@ import type { TokenKeys } from '../config.ts';
 import type { ReadinessCheck } from '../http/ports.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createTokenVerifier } from '../http/tokens.ts';
+import { createOperations } from '../outbox/operations/operations.ts';
 import { createCommandStore } from '../postgres/command-store.ts';
 import { ping } from '../postgres/ping.ts';
 import { createOverdueRequests } from '../postgres/overdue-requests.ts';
+import { createOperationsStore } from '../postgres/outbox-admin.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
 import { readSession } from '../postgres/session-reader.ts';
@@ -68,6 +70,7 @@ export async function startApi({
     commands,
     sessions: { read: (sessionId) => readSession(read, sessionId) },
     queries,
+    operations: createOperations(createOperationsStore(read, pool, requestTimeout * TRANSACTION_SHARE)),
     feed,
     readiness: () => readiness(() => ping(read)),
     logger,

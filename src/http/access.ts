@@ -44,6 +44,11 @@ export function seesAll(principal: Principal): boolean {
   return has(principal, AGENT) || has(principal, OPERATOR);
 }
 
+/** @throws GenesisError FORBIDDEN to everybody but operators */
+export function mustOperate(principal: Principal): void {
+  if (!has(principal, OPERATOR)) throw forbidden('This is for operators');
+}
+
 function isAuthor(principal: Principal): boolean {
   return has(principal, AUTHOR) || !(has(principal, AGENT) || has(principal, OPERATOR));
 }

@@ -9,6 +9,7 @@ import { registerHealthRoutes } from './health-routes.ts';
 import { malformed, parseJsonBody } from './json-body.ts';
 import { registerOpenApi } from './openapi/document.ts';
 import { registerReader } from './openapi/reader.ts';
+import { registerOpsRoutes } from './ops-routes.ts';
 import { DEFAULT_LIMITS, type HttpDependencies, type HttpLimits } from './ports.ts';
 import { registerQueryRoutes } from './query-routes.ts';
 import { createRateLimit, rateLimited } from './rate-limit.ts';
@@ -67,6 +68,7 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
     registerSessionRoutes(authenticated, dependencies);
     registerQueryRoutes(authenticated, dependencies);
     registerEventRoutes(authenticated, dependencies);
+    registerOpsRoutes(authenticated, dependencies);
   });
   return { fastify: app, open: answers.open };
 }

@@ -2,14 +2,20 @@ import { hash } from 'node:crypto';
 import { malformed } from './json-body.ts';
 
 /** Which list a cursor belongs to. */
-export type CursorKind = 'sessions' | 'commands' | 'events';
+export type CursorKind = 'sessions' | 'commands' | 'events' | 'rows' | 'actions';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** Rows of the outbox: a lane, and where in it the next page begins. */
+const ROWS =
+  /^(?:held(?::[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9]{1,10})?|(?:ordinary|settled|session|ids)(?::[0-9]{1,15})?)$/;
 /** What each list is ordered by: the id, or the version, of the last item of a page. */
-const POSITIONS = { sessions: UUID, commands: UUID, events: /^(?:0|[1-9][0-9]{0,8})$/ } satisfies Record<
-  CursorKind,
-  RegExp
->;
+const POSITIONS = {
+  sessions: UUID,
+  commands: UUID,
+  events: /^(?:0|[1-9][0-9]{0,8})$/,
+  rows: ROWS,
+  actions: /^[1-9][0-9]{0,14}$/,
+} satisfies Record<CursorKind, RegExp>;
 
 /** Digits of the checksum: it finds damage, it keeps nothing secret. */
 const CHECKSUM_LENGTH = 8;

@@ -3,6 +3,8 @@ import type { CommandId, SessionId } from '../genesis/ids.ts';
 
 /** Where sessions live. */
 export const SESSIONS = '/api/v1/genesis/sessions';
+/** What operators do. */
+export const OPS = '/api/v1/ops';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 

@@ -5,6 +5,7 @@ import type { FollowEvents } from '../events/event-feed.ts';
 import type { Queries } from '../events/ports.ts';
 import type { SessionId } from '../genesis/ids.ts';
 import type { Session } from '../genesis/session.ts';
+import type { Operations } from '../outbox/operations/operations.ts';
 import type { StreamLimits } from './event-streams.ts';
 import type { TokenVerifier } from './tokens.ts';
 
@@ -61,6 +62,8 @@ export interface HttpDependencies {
   readonly commands: CommandService;
   readonly sessions: SessionReader;
   readonly queries: Queries;
+  /** What operators do with the outbox and its relays. */
+  readonly operations: Operations;
   /** What event streams live on. */
   readonly feed: FollowEvents;
   /** Asks every dependency; each answer within the request time limit counts, later ones do not. */

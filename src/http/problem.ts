@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode, type ErrorDetails, type GenesisError } from '../errors.ts';
-import { commandPath } from './paths.ts';
+import { commandPath, OPS } from './paths.ts';
 
 /** Seconds after which a request that was turned away for want of capacity may be worth repeating. */
 const RETRY_AFTER = '1';
@@ -85,8 +85,9 @@ function rateLimitHeaders(details: ErrorDetails): Record<string, string> {
   };
 }
 
-/** Where to learn later what became of the command. */
-function locationOf({ session_id: session, command_id: command }: ErrorDetails): Record<string, string> {
+/** Where to learn later what became of the command, or of what an operator did. */
+function locationOf({ session_id: session, command_id: command, call_id: call }: ErrorDetails): Record<string, string> {
+  if (typeof call === 'string') return { location: `${OPS}/actions?call_id=${call}` };
   return typeof session === 'string' && typeof command === 'string' ? { location: commandPath(session, command) } : {};
 }
 

@@ -26,7 +26,7 @@ interface Search {
   readonly find: ReadStatement;
   readonly values: readonly unknown[];
   /** Asked only when fewer rows were found than wanted. */
-  end(): Promise<LanePosition | null>;
+  readonly end: () => Promise<LanePosition | null>;
 }
 
 /** A bounded look at one lane: at most `limit` rows from a position on, itself included. */

@@ -10,6 +10,7 @@ import { createApp } from '../../src/http/app.ts';
 import { createDevelopmentToken } from '../../src/http/development-token.ts';
 import type { HttpDependencies } from '../../src/http/ports.ts';
 import { createTokenVerifier } from '../../src/http/tokens.ts';
+import { NO_OPERATIONS } from './no-operations.ts';
 
 export const SECRET = 'only for tests: thirty-two bytes and more';
 export const SESSIONS = '/api/v1/genesis/sessions';
@@ -89,6 +90,7 @@ export function createApi(changes: Partial<HttpDependencies> = {}) {
     commands: { execute: async (request) => acceptance(request) },
     sessions: { read: async (id) => (id === SESSION_ID ? sessionOf() : null) },
     queries: EMPTY,
+    operations: NO_OPERATIONS,
     feed: { follow: () => ({ resume: () => undefined, close: () => undefined }) },
     readiness: async () => [],
     logger: log.logger,

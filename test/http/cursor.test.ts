@@ -7,6 +7,12 @@ const place: fc.Arbitrary<readonly [CursorKind, string]> = fc.oneof(
   fc.uuid().map((position) => ['sessions', position] as const),
   fc.uuid().map((position) => ['commands', position] as const),
   fc.nat({ max: 999_999_999 }).map((version) => ['events', String(version)] as const),
+  fc.integer({ min: 1 }).map((id) => ['actions', String(id)] as const),
+  fc.tuple(fc.uuid(), fc.nat()).map(([session, at]) => ['rows', `held:${session}:${at}`] as const),
+  fc
+    .tuple(fc.constantFrom('ordinary', 'settled', 'session', 'ids'), fc.nat())
+    .map(([lane, at]) => ['rows', `${lane}:${at}`] as const),
+  fc.constantFrom('held', 'ordinary').map((lane) => ['rows', lane] as const),
 );
 
 describe('a cursor', () => {
@@ -22,10 +28,14 @@ describe('a cursor', () => {
 
   test('is refused by the other lists', () => {
     fc.assert(
-      fc.property(place, fc.constantFrom<CursorKind>('sessions', 'commands', 'events'), ([kind, position], other) => {
-        fc.pre(kind !== other);
-        expect(() => decodeCursor(other, encodeCursor(kind, position))).toThrow(/cursor is damaged/);
-      }),
+      fc.property(
+        place,
+        fc.constantFrom<CursorKind>('sessions', 'commands', 'events', 'rows', 'actions'),
+        ([kind, position], other) => {
+          fc.pre(kind !== other);
+          expect(() => decodeCursor(other, encodeCursor(kind, position))).toThrow(/cursor is damaged/);
+        },
+      ),
     );
   });
 
@@ -51,6 +61,10 @@ describe('a cursor', () => {
     ['events', '-1'],
     ['events', '99999999999'],
     ['events', '01'],
+    ['actions', '0'],
+    ['rows', 'held:1'],
+    ['rows', 'ordinary:01890a5d-ac96-774b-bcce-b302099a8057:1'],
+    ['rows', 'elsewhere:1'],
   ] as const)('is refused when somebody made it up for %s at %s', (kind, position) => {
     expect(() => decodeCursor(kind, encodeCursor(kind, position))).toThrow(/cursor is damaged/);
   });

@@ -39,6 +39,10 @@ const authors = (owner: number) => ({ owner, stranger: 404, agent: 403, operator
 /** Answering its requests: agents. Whose session it is does not matter to them, nor to those who may not. */
 const agents = (agent: number) => ({ owner: 403, stranger: 403, agent, operator: 403, none: 401 });
 
+/** For operators alone; whose session it is does not matter. */
+const operators = (operator = 200) => ({ owner: 403, stranger: 403, agent: 403, operator, none: 401 });
+
+const OPS = '/api/v1/ops';
 const one = `${SESSIONS}/:session_id` as const;
 const GET_ONE = `GET ${one}` as const;
 const GET_COMMANDS = `GET ${one}/commands` as const;
@@ -210,4 +214,56 @@ export const MATRIX: readonly Row[] = [
     body: answering('ProposeConcepts', CONCEPTS),
     answers: agents(409),
   },
+  { what: 'read the figures of the outbox', route: `GET ${OPS}/outbox`, on: 'new', answers: operators() },
+  { what: 'search the outbox', route: `GET ${OPS}/outbox/rows`, on: 'new', answers: operators() },
+  {
+    what: 'ask why it waits',
+    route: `GET ${OPS}/sessions/:session_id/publication`,
+    on: 'new',
+    answers: operators(),
+  },
+  {
+    what: 'ask what would be discarded',
+    route: `POST ${OPS}/outbox/preview`,
+    on: 'new',
+    body: ({ sessionId }) => ({ action: 'discard', filter: { session_id: sessionId }, force: true }),
+    answers: operators(),
+  },
+  {
+    what: 'retry rows',
+    route: `POST ${OPS}/outbox/retry`,
+    on: 'new',
+    body: () => ({ filter: { ids: [1] } }),
+    answers: operators(),
+  },
+  {
+    what: 'discard rows',
+    route: `POST ${OPS}/outbox/discard`,
+    on: 'new',
+    body: () => ({ filter: { ids: [9_999_999_999] }, reason: 'x', force: true }),
+    answers: operators(),
+  },
+  {
+    what: 'discard rows with a body that breaks its schema',
+    route: `POST ${OPS}/outbox/discard`,
+    on: 'new',
+    body: () => ({ filter: {} }),
+    answers: operators(422),
+  },
+  { what: 'see the shards', route: `GET ${OPS}/shards`, on: 'new', answers: operators() },
+  {
+    what: 'pause shards',
+    route: `POST ${OPS}/shards/pause`,
+    on: 'new',
+    body: () => ({ shards: [0] }),
+    answers: operators(),
+  },
+  {
+    what: 'resume shards',
+    route: `POST ${OPS}/shards/resume`,
+    on: 'new',
+    body: () => ({ shards: 'all' }),
+    answers: operators(),
+  },
+  { what: 'read the audit trail', route: `GET ${OPS}/actions`, on: 'new', answers: operators() },
 ];

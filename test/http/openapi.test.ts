@@ -7,7 +7,9 @@ import type { CommandRefusal } from '../../src/commands/ports.ts';
 import { ERRORS, GenesisError, type ErrorCode } from '../../src/errors.ts';
 import { createApp } from '../../src/http/app.ts';
 import { COMMAND_BODIES, CreateSession } from '../../src/http/command-schemas.ts';
+import { OPS_EXAMPLES } from '../../src/http/openapi/ops.ts';
 import { COMMAND_EXAMPLES, CREATION_EXAMPLE } from '../../src/http/openapi/writes.ts';
+import { DiscardRequest, PauseRequest, PreviewRequest, RetryRequest } from '../../src/http/ops-schemas.ts';
 import {
   call,
   COMMANDS,
@@ -19,7 +21,10 @@ import {
   SESSIONS,
   type Api,
 } from './api-harness.ts';
+import { NO_OPERATIONS } from './no-operations.ts';
 
+const OPS = '/api/v1/ops';
+const OPERATOR = { as: 'olga', roles: ['operator'] };
 const root = join(import.meta.dirname, '../..');
 
 interface Response {
@@ -91,7 +96,7 @@ describe('the document', () => {
 
   it('names every operation once', () => {
     const names = operations.map(({ operationId }) => operationId);
-    expect(names).toHaveLength(9);
+    expect(names).toHaveLength(19);
     expect(new Set(names).size).toBe(names.length);
   });
 
@@ -167,6 +172,13 @@ describe('examples', () => {
     expect([...Compile(body).Errors({ command_type: type, payload: COMMAND_EXAMPLES[type] })]).toEqual([]);
   });
 
+  it.each(Object.entries({ DiscardRequest, PauseRequest, PreviewRequest, RetryRequest }))(
+    'the body of a call of operators fits: %s',
+    (name, schema) => {
+      expect([...Compile(schema).Errors(OPS_EXAMPLES[name as keyof typeof OPS_EXAMPLES])]).toEqual([]);
+    },
+  );
+
   it('the body of a new session fits', () => {
     expect(Compile(CreateSession).Check(CREATION_EXAMPLE)).toBe(true);
   });
@@ -193,6 +205,18 @@ describe('what the API really answers is in the document', () => {
     ['getReadiness', () => call(api, 'GET', '/readyz')],
     ['readCommand', () => call(api, 'GET', `${COMMANDS}/${SESSION_ID}`)],
     ['sendCommand', () => post(api, COMMANDS, '{')],
+    ['readOutbox', () => call(api, 'GET', `${OPS}/outbox`, undefined, OPERATOR)],
+    ['listOutboxRows', () => call(api, 'GET', `${OPS}/outbox/rows`, undefined, OPERATOR)],
+    ['listOutboxRows', () => call(api, 'GET', `${OPS}/outbox/rows`)],
+    ['readPublication', () => call(api, 'GET', `${OPS}/sessions/${SESSION_ID}/publication`, undefined, OPERATOR)],
+    ['previewOutboxAction', () => post(api, `${OPS}/outbox/preview`, OPS_EXAMPLES.PreviewRequest, OPERATOR)],
+    ['retryOutboxRows', () => post(api, `${OPS}/outbox/retry`, OPS_EXAMPLES.RetryRequest, OPERATOR)],
+    ['discardOutboxRows', () => post(api, `${OPS}/outbox/discard`, OPS_EXAMPLES.DiscardRequest, OPERATOR)],
+    ['discardOutboxRows', () => post(api, `${OPS}/outbox/discard`, {}, OPERATOR)],
+    ['listShards', () => call(api, 'GET', `${OPS}/shards`, undefined, OPERATOR)],
+    ['pauseShards', () => post(api, `${OPS}/shards/pause`, OPS_EXAMPLES.PauseRequest, OPERATOR)],
+    ['resumeShards', () => post(api, `${OPS}/shards/resume`, OPS_EXAMPLES.PauseRequest, OPERATOR)],
+    ['listOperatorActions', () => call(api, 'GET', `${OPS}/actions`, undefined, OPERATOR)],
     ['readSession', () => call(api, 'GET', `${SESSIONS}/x`)],
   ])('%s', async (id, ask) => {
     const answer = await ask();
@@ -222,6 +246,8 @@ describe('the details of errors', () => {
   const throwing = (code: ErrorCode, details = {}) =>
     createApi({ commands: { execute: () => Promise.reject(new GenesisError(code, 'Why', details)) } });
   const send = (api: Api) => post(api, COMMANDS, FEEDBACK);
+  const selectionChanged = new GenesisError('SELECTION_CHANGED', 'Why', { actual_count: 3, actual_token: '3-x' });
+  const changed = createApi({ operations: { ...NO_OPERATIONS, act: () => Promise.reject(selectionChanged) } });
 
   it.each<[ErrorCode, () => ReturnType<typeof post>]>([
     ['UNSUPPORTED_COMMAND_TYPE', () => post(createApi(), COMMANDS, { ...FEEDBACK, command_type: 'Sing' })],
@@ -232,6 +258,7 @@ describe('the details of errors', () => {
     ['STAGE_MISMATCH', () => send(refusing({ code: 'STAGE_MISMATCH', currentStage: 'WORLDVIEW' }))],
     ['SESSION_CLOSED', () => send(refusing({ code: 'SESSION_CLOSED', status: 'ABANDONED' }))],
     ['NOTHING_TO_ANSWER', () => send(refusing({ code: 'NOTHING_TO_ANSWER', outstandingRequestId: null }))],
+    ['SELECTION_CHANGED', () => post(changed, `${OPS}/outbox/retry`, OPS_EXAMPLES.RetryRequest, OPERATOR)],
     ['VERSION_MISMATCH', () => send(refusing({ code: 'VERSION_MISMATCH', actualVersion: 3 }))],
     ['INVALID_PAYLOAD', () => post(createApi(), COMMANDS, { ...FEEDBACK, payload: {} })],
     ['IDEMPOTENCY_KEY_REUSED', () => send(refusing({ code: 'IDEMPOTENCY_KEY_REUSED' }))],

@@ -7,8 +7,10 @@ import { createApp } from '../../src/http/app.ts';
 import type { StreamLimits } from '../../src/http/event-streams.ts';
 import type { HttpDependencies } from '../../src/http/ports.ts';
 import { createHttpServer } from '../../src/http/server.ts';
+import { createOperations } from '../../src/outbox/operations/operations.ts';
 import { createCommandStore } from '../../src/postgres/command-store.ts';
 import { createNewEventsReader } from '../../src/postgres/new-events-reader.ts';
+import { createOperationsStore } from '../../src/postgres/outbox-admin.ts';
 import { createPool } from '../../src/postgres/pool.ts';
 import { createQueries } from '../../src/postgres/queries.ts';
 import { createRead, type Read } from '../../src/postgres/read.ts';
@@ -42,6 +44,7 @@ export async function startReplica(url: string, { streamLimits = {}, lookInterva
     feed,
     streamLimits,
     queries: createQueries(read),
+    operations: createOperations(createOperationsStore(read, pool, 5_000)),
     sessions: { read: (sessionId) => readSession(createRead(pool, 5_000), sessionId) },
     logger: silent,
     ...(stopGrace === undefined ? {} : { limits: { stopGrace } }),

@@ -51,7 +51,7 @@ async function explain(name: string, values: readonly unknown[]): Promise<Plan> 
   const text = readFileSync(new URL(`../../src/postgres/sql/ops/${name}.sql`, import.meta.url), 'utf8');
   const literal = (value: unknown) => {
     if (value === null) return 'NULL';
-    return client.escapeLiteral(Array.isArray(value) ? `{${value.join()}}` : String(value));
+    return client.escapeLiteral(Array.isArray(value) ? `{${value.join()}}` : `${value as string | number | boolean}`);
   };
   await client.query('BEGIN');
   await client.query(`PREPARE planned AS ${text}`);

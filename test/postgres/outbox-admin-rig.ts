@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import { afterAll, beforeAll } from 'vitest';
 import type pg from 'pg';
 import type { SessionId } from '../../src/genesis/ids.ts';
 import { createOperations, type Operations } from '../../src/outbox/operations/operations.ts';
@@ -132,3 +133,20 @@ async function own(query: Query, shards: readonly number[], seconds: number): Pr
   );
   return id;
 }
+
+/** A rig for each group of tests: they count everything that there is. */
+export function withOutboxRig(): { readonly rig: OutboxRig } {
+  let started: OutboxRig | undefined;
+  beforeAll(async () => {
+    started = await startOutboxRig();
+  });
+  afterAll(() => started?.stop());
+  return {
+    get rig() {
+      if (started === undefined) throw new Error('the rig is not started');
+      return started;
+    },
+  };
+}
+
+export const of = (filter: Partial<RowFilter>): RowFilter => ({ ...ANY, ...filter });

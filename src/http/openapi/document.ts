@@ -19,6 +19,7 @@ const TAGS = [
   { name: 'sessions', description: 'Creating them, and their state' },
   { name: 'commands', description: 'Sending them, and where they are' },
   { name: 'events', description: 'What happened' },
+  { name: 'operations', description: 'For operators: the outbox, the relays, and the audit trail' },
   { name: 'health', description: 'For whoever runs the service' },
 ];
 

@@ -18,7 +18,7 @@ export interface Answer {
 
 /** What is said of a route besides what its own schemas say. */
 export interface Operation {
-  readonly tag: 'sessions' | 'commands' | 'events' | 'health';
+  readonly tag: 'sessions' | 'commands' | 'events' | 'operations' | 'health';
   readonly summary: string;
   readonly description: string;
   /** It needs no token. */

@@ -1,8 +1,9 @@
 import type { Operation } from './operation.ts';
+import { OPS_CALLS } from './ops.ts';
 import { READS } from './reads.ts';
 import { WRITES } from './writes.ts';
 
-const ALL = { ...READS, ...WRITES };
+const ALL = { ...READS, ...WRITES, ...OPS_CALLS };
 
 /** The name of an operation, for the document and for whatever is generated from it. */
 export type OperationId = keyof typeof ALL;

@@ -35,6 +35,10 @@ const DETAILS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, Json>>
   SESSION_CLOSED: { session_status: plain(SessionStatus) },
   NOTHING_TO_ANSWER: { outstanding_request: { anyOf: [plain(Id), { type: 'null' }] } },
   VERSION_MISMATCH: { actual_version: plain(Version) },
+  SELECTION_CHANGED: {
+    actual_count: { type: 'integer', minimum: 0 },
+    actual_token: { type: 'string', description: 'Names the rows that fit now' },
+  },
   INVALID_PAYLOAD: { errors: FieldErrors },
   RATE_LIMITED: {
     retry_after: { type: 'integer', minimum: 1, description: 'Seconds until there is room' },
@@ -42,7 +46,11 @@ const DETAILS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, Json>>
     burst: { type: 'number', description: 'Most requests at once after a rest' },
   },
   UNAVAILABLE: { 'checks?': Checks },
-  OUTCOME_UNKNOWN: { command_id: plain(Id), session_id: plain(Id) },
+  OUTCOME_UNKNOWN: {
+    'command_id?': plain(Id),
+    'session_id?': plain(Id),
+    'call_id?': { type: 'string', format: 'uuid', description: 'Of an operator: what the audit trail knows it by' },
+  },
 };
 
 const HEADERS: Readonly<Partial<Record<ErrorCode, readonly (keyof typeof RESPONSE_HEADERS)[]>>> = {

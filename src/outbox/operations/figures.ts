@@ -93,13 +93,16 @@ async function countOrdinary(
     add(look, into);
     left -= look.examined;
     if (look.next === null) return unseen;
-    const next: number = look.next;
-    const above = floors.filter((floor) => floor > next);
     // Floors that were not reached yet keep a part of what may be looked at.
-    const reserve = Math.min(above.length * step, rows / 2);
-    const goesOn = left > reserve && performance.now() < endsAt;
-    from = goesOn ? next : left > 0 && performance.now() < endsAt ? above[0] : undefined;
-    if (!goesOn) for (const { shard, floor } of shards) if (floor < (from ?? Infinity)) unseen.add(shard);
+    const above = floors.filter((floor) => floor > (look.next ?? 0));
+    const kept = Math.min(above.length * step, rows / 2);
+    const late = performance.now() >= endsAt;
+    if (left > kept && !late) {
+      from = look.next;
+      continue;
+    }
+    from = left > 0 && !late ? above[0] : undefined;
+    for (const { shard, floor } of shards) if (floor < (from ?? Infinity)) unseen.add(shard);
   }
   return unseen;
 }

@@ -23,6 +23,23 @@ const ANY = [...UNSETTLED, 'SENT'] as const satisfies readonly OutboxStatus[];
 /** A lane, and the statuses that are looked for in it. */
 type Step = readonly [lane: Lane, statuses: readonly OutboxStatus[]];
 
+const STEPS: Readonly<Record<OutboxStatus | 'unsettled', readonly Step[]>> = {
+  unsettled: [
+    ['held', UNSETTLED],
+    ['ordinary', ['PENDING']],
+  ],
+  PENDING: [
+    ['held', ['PENDING']],
+    ['ordinary', ['PENDING']],
+  ],
+  FAILED: [['held', ['FAILED']]],
+  DISCARDED: [
+    ['held', ['DISCARDED']],
+    ['settled', ['DISCARDED']],
+  ],
+  SENT: [['settled', ['SENT']]],
+};
+
 export interface ListedFilter extends RowFilter {
   /** Of rows that are not settled only those of sessions on hold. */
   readonly heldOnly?: boolean;
@@ -37,27 +54,7 @@ function stepsOf(filter: ListedFilter): readonly Step[] {
 function allStepsOf({ ids, sessionId, eventId, status }: RowFilter): readonly Step[] {
   if (ids !== null) return [['ids', status === null ? ANY : [status]]];
   if (sessionId !== null || eventId !== null) return [['session', status === null ? ANY : [status]]];
-  switch (status) {
-    case null:
-      return [
-        ['held', UNSETTLED],
-        ['ordinary', ['PENDING']],
-      ];
-    case 'PENDING':
-      return [
-        ['held', ['PENDING']],
-        ['ordinary', ['PENDING']],
-      ];
-    case 'FAILED':
-      return [['held', ['FAILED']]];
-    case 'DISCARDED':
-      return [
-        ['held', ['DISCARDED']],
-        ['settled', ['DISCARDED']],
-      ];
-    case 'SENT':
-      return [['settled', ['SENT']]];
-  }
+  return STEPS[status ?? 'unsettled'];
 }
 
 /**

@@ -33,26 +33,23 @@ export function whyItWaits(row: OutboxRow, hold: Hold | undefined, relays: Relay
   return [ofRow(row, hold), ...ofShard(shard, relays.topicAhead)].filter((wait) => wait !== null);
 }
 
+type Whom = Pick<OutboxRow, 'id' | 'shard'>;
+
+const RETRIED = 'Nothing: it is retried by itself';
+const WHAT_TO_DO = {
+  FAILED: (row) => retryOrDiscard(row.id),
+  HELD: (_row, behind) => (behind?.status === 'FAILED' ? retryOrDiscard(behind.id) : RETRIED),
+  RETRY: () => RETRIED,
+  TOPIC_AHEAD: () => 'Import what the database lacks: npx genesis recover --from-topic',
+  SHARD_PAUSED: ({ shard }) => `npx genesis shards resume ${shard}`,
+  SHARD_NOT_OWNED: () => 'Start a relay: npx genesis relay',
+  SHARD_UNAVAILABLE: () => 'Look after the broker: it goes on by itself when the partition can be written',
+  SHARD_RECOVERING: () => 'Nothing: it takes seconds',
+} as const satisfies Readonly<Record<WaitReason, (row: Whom, behind: BlockingRow | null) => string>>;
+
 /** What an operator can do about it. */
-export function whatToDo({ reason, behind }: Wait, row: Pick<OutboxRow, 'id' | 'shard'>): string {
-  switch (reason) {
-    case 'FAILED':
-      return retryOrDiscard(row.id);
-    case 'HELD':
-      return behind?.status === 'FAILED' ? retryOrDiscard(behind.id) : 'Nothing: it is retried by itself';
-    case 'RETRY':
-      return 'Nothing: it is retried by itself';
-    case 'TOPIC_AHEAD':
-      return 'Import what the database lacks: npx genesis recover --from-topic';
-    case 'SHARD_PAUSED':
-      return `npx genesis shards resume ${row.shard}`;
-    case 'SHARD_NOT_OWNED':
-      return 'Start a relay: npx genesis relay';
-    case 'SHARD_UNAVAILABLE':
-      return 'Look after the broker: it goes on by itself when the partition can be written';
-    case 'SHARD_RECOVERING':
-      return 'Nothing: it takes seconds';
-  }
+export function whatToDo({ reason, behind }: Wait, row: Whom): string {
+  return WHAT_TO_DO[reason](row, behind);
 }
 
 function retryOrDiscard(id: number): string {
@@ -69,20 +66,26 @@ export function isKeptBack(row: Pick<OutboxRow, 'sequence' | 'createdAt' | 'age'
 
 function ofRow(row: OutboxRow, hold: Hold | undefined): Wait | null {
   if (row.status === 'FAILED') {
-    const detail = `the broker refused it for good: ${row.lastError ?? 'it did not say why'}`;
-    return { reason: 'FAILED', detail, until: null, behind: null };
+    return { reason: 'FAILED', detail: `the broker refused it for good: ${wordsOf(row)}`, until: null, behind: null };
   }
   const blocking = hold?.blocking ?? null;
-  const until = hold?.waitsUntil ?? null;
   // A retry that is due, or the marker of a discarded event, is on its way: what is left is the shard's turn.
-  if (blocking === null || !isKeptBack(row, hold)) return null;
-  const why = blocking.lastError ?? 'it is not known why';
-  if (blocking.sequence === row.sequence) {
-    return { reason: 'RETRY', detail: `the broker refused it, retry ${row.retryCount}: ${why}`, until, behind: null };
-  }
-  const state = blocking.status === 'FAILED' ? 'is FAILED' : 'waits for its retry';
-  const detail = `held behind event ${blocking.eventId} (sequence ${blocking.sequence}), which ${state}: ${why}`;
+  if (hold === undefined || blocking === null || !isKeptBack(row, hold)) return null;
+  const until = hold.waitsUntil;
+  if (blocking.sequence < row.sequence) return behindOf(blocking, until);
+  const detail = `the broker refused it, retry ${row.retryCount} of ${row.maxRetries}: ${wordsOf(row)}`;
+  return { reason: 'RETRY', detail, until, behind: null };
+}
+
+function behindOf(blocking: BlockingRow, until: number | null): Wait {
+  const { eventId, sequence, status } = blocking;
+  const state = status === 'FAILED' ? 'is FAILED' : 'waits for its retry';
+  const detail = `held behind event ${eventId} (sequence ${sequence}), which ${state}: ${wordsOf(blocking)}`;
   return { reason: 'HELD', detail, until, behind: blocking };
+}
+
+function wordsOf({ lastError }: { readonly lastError: string | null }): string {
+  return lastError ?? 'it is not known why';
 }
 
 function ofShard(shard: ShardFacts | undefined, topicAhead: boolean): readonly Wait[] {
@@ -103,4 +106,17 @@ function ofShard(shard: ShardFacts | undefined, topicAhead: boolean): readonly W
     waits.push(wait('SHARD_RECOVERING', `${name} is being taken over`));
   }
   return waits;
+}
+
+/** Says in a sentence why a session's events do not go out, by the first of its rows that is not settled. */
+export function explainSession(
+  first: { readonly row: OutboxRow; readonly waits: readonly Wait[] } | undefined,
+): string {
+  if (first === undefined) return 'Everything is published.';
+  const { row, waits } = first;
+  const [nearest] = waits;
+  const what = row.status === 'DISCARDED' ? 'the marker of the discarded event' : 'event';
+  const name = `${what} ${row.eventId} (sequence ${row.sequence})`;
+  if (nearest === undefined) return `Nothing is in the way: ${name} goes out in its turn.`;
+  return `The next to go out is ${name}: ${waits.map(({ detail }) => detail).join('; and ')}.`;
 }
