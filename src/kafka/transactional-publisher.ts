@@ -35,10 +35,11 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
   }
 
   async open(transactionalId: string, signal: AbortSignal): Promise<void> {
-    await this.close();
+    const before = this.#client;
     const client = this.#create(transactionalId);
     this.#client = client;
     try {
+      await before?.close();
       await this.#become(client, signal);
     } catch (error) {
       if (this.#client === client) this.#client = null;

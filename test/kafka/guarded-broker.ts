@@ -19,21 +19,27 @@ export interface GuardedBroker {
   remove(): Promise<void>;
 }
 
+export interface GuardedOptions {
+  /** Gives the port to be told to the user `relay` in place of this one: that of a link to it. */
+  readonly through?: (port: number) => Promise<number>;
+}
+
 const PASSWORD = 'not a secret';
 const JVM = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xmx512m'];
 
-export async function startGuardedBroker(): Promise<GuardedBroker> {
+export async function startGuardedBroker({ through }: GuardedOptions = {}): Promise<GuardedBroker> {
   const folder = mkdtempSync(join(tmpdir(), 'genesis-guarded-'));
   const forever = new AbortController().signal;
   const taken = new Set<number>();
   const [port, controllerPort, relayPort] = await choosePorts(taken);
+  const toldPort = through === undefined ? relayPort : await through(relayPort);
   const jars = kafkaJars();
   const runtime = await findKafkaRuntime(jars, forever);
   if (runtime.kind !== 'java') throw new Error('this test needs Java 17 or newer');
   await ensureJars(jars, () => {}, forever);
   const properties = join(folder, 'server.properties');
   mkdirSync(join(folder, 'data'));
-  writeFileSync(properties, propertiesFile(settings({ port, controllerPort }, relayPort)));
+  writeFileSync(properties, propertiesFile(settings({ port, controllerPort }, relayPort, toldPort)));
   const java = { command: runtime.java, cwd: folder };
   const base = [...JVM, '-cp', join(jars.folder, '*')];
   const clusterId = randomBytes(16).toString('base64url');
@@ -46,7 +52,7 @@ export async function startGuardedBroker(): Promise<GuardedBroker> {
   return {
     admin: [`${LOOPBACK}:${port}`],
     relay: {
-      brokers: [`${LOOPBACK}:${relayPort}`],
+      brokers: [`${LOOPBACK}:${toldPort}`],
       sasl: { mechanism: 'PLAIN', username: 'relay', password: PASSWORD },
     },
     async remove() {
@@ -61,12 +67,16 @@ async function choosePorts(taken: Set<number>): Promise<[number, number, number]
   return [await choosePort(wish), await choosePort(wish), await choosePort(wish)];
 }
 
-function settings(ports: { port: number; controllerPort: number }, relayPort: number): Record<string, string> {
+function settings(
+  ports: { port: number; controllerPort: number },
+  relayPort: number,
+  toldPort: number,
+): Record<string, string> {
   const plain = kafkaSettings(ports, LOOPBACK, 'data');
   return {
     ...plain,
     listeners: `${plain['listeners']},RELAY://${LOOPBACK}:${relayPort}`,
-    'advertised.listeners': `${plain['advertised.listeners']},RELAY://${LOOPBACK}:${relayPort}`,
+    'advertised.listeners': `${plain['advertised.listeners']},RELAY://${LOOPBACK}:${toldPort}`,
     'listener.security.protocol.map': `${plain['listener.security.protocol.map']},RELAY:SASL_PLAINTEXT`,
     'sasl.enabled.mechanisms': 'PLAIN',
     'listener.name.relay.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_relay="${PASSWORD}";`,
