@@ -1,5 +1,14 @@
 import type { EventId, SessionId } from '../genesis/ids.ts';
-import type { AfterRefusal, Claim, ClaimRequest, FoundRecord, OutboxStore, Refusal, Sent } from '../relay/ports.ts';
+import type {
+  AfterRefusal,
+  Claim,
+  ClaimRequest,
+  FoundRecord,
+  MarkedFound,
+  OutboxStore,
+  Refusal,
+  Sent,
+} from '../relay/ports.ts';
 import { errorCode } from './errors.ts';
 import { OutboxHorizon } from './outbox-horizon.ts';
 import { toClaimedRow, type OutboxRecord } from './outbox-rows.ts';
@@ -139,6 +148,13 @@ class Claims {
   }
 }
 
+interface FoundRow {
+  readonly id: number;
+  /** Of the record, from 1. */
+  readonly place: number;
+  readonly marked: boolean;
+}
+
 const keyOf = ({ key }: { readonly key: SessionId }): SessionId => key;
 
 class Marks {
@@ -161,10 +177,10 @@ class Marks {
     return [...this.#locked];
   }
 
-  async markFound(records: readonly FoundRecord[]): Promise<number> {
+  async markFound(records: readonly FoundRecord[]): Promise<MarkedFound> {
     const known = records.filter(({ key, eventId }) => UUID.test(key) && UUID.test(eventId));
-    if (known.length === 0) return 0;
-    const marked = await this.#query(MARK_FOUND, [
+    if (known.length === 0) return { marked: 0, locked: [] };
+    const rows = await this.#query<FoundRow>(MARK_FOUND, [
       known.map(({ partition }) => partition),
       known.map(({ offset }) => offset),
       known.map(({ key }) => key),
@@ -172,7 +188,11 @@ class Marks {
       known.map(({ eventId }) => eventId),
       known.map(({ discarded }) => discarded),
     ]);
-    return marked.length;
+    const locked = rows.flatMap(({ id, place, marked }) => {
+      const record = known[place - 1];
+      return marked || record === undefined ? [] : [{ id, record }];
+    });
+    return { marked: rows.length - locked.length, locked };
   }
 
   async #mark(ids: readonly number[], columns: readonly unknown[]): Promise<readonly { readonly id: number }[]> {

@@ -90,6 +90,8 @@ export class WatchedConnection {
   readonly #heartbeat: NodeJS.Timeout;
   #closed = false;
   #busy = false;
+  /** The last statement that was asked for: they run one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(client: pg.Client, socket: Socket, options: WatchedConnectionOptions) {
     this.#client = client;
@@ -108,6 +110,13 @@ export class WatchedConnection {
 
   /** @throws ConnectionLost once the connection is lost or closed; the driver's error when the server refuses the statement. */
   async query<Row>(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
+    const rows = this.#last.then(() => this.#query<Row>(text, values));
+    this.#last = rows.catch(() => undefined);
+    return rows;
+  }
+
+  /** The time limit counts from when it is the statement's turn. */
+  async #query<Row>(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
     if (this.#closed || this.#lost.signal.aborted) throw this.#gone();
     const deadline = setTimeout(() => {
       this.#lose(new Error(`the database did not answer within ${this.#callTimeout} ms`));

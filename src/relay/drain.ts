@@ -97,10 +97,10 @@ export class Drain {
     assertOrder(claim.rows);
     this.#queue.add(claim.rows);
     shards.noteClaim(claim, this.#known());
-    this.#more = !claim.complete;
+    this.#more = !claim.complete || claim.rows.length >= this.#limit;
     // A claim that was cut says that there is a backlog: the next one is twice as large.
     const most = Math.max(options.batchMax, options.batchSize);
-    this.#limit = claim.complete ? options.batchSize : Math.min(this.#limit * 2, most);
+    this.#limit = this.#more ? Math.min(this.#limit * 2, most) : options.batchSize;
   }
 
   /** Rows that are known and not settled. */

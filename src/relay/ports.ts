@@ -90,6 +90,13 @@ export interface FoundRecord {
   readonly discarded: boolean;
 }
 
+export interface MarkedFound {
+  /** How many rows were not marked before. */
+  readonly marked: number;
+  /** Rows that somebody else has locked: to be marked later, and not to be sent again. */
+  readonly locked: readonly { readonly id: number; readonly record: FoundRecord }[];
+}
+
 /**
  * event_outbox as a member sees it, on a connection of its own. Every call fails with `LeaseLost` once the connection is gone.
  * What needs a shard's lease is refused by the database when the member no longer holds it: such rows are not given, such
@@ -103,8 +110,8 @@ export interface OutboxStore {
    * to be marked later.
    */
   markSent(sent: readonly Sent[]): Promise<readonly number[]>;
-  /** Marks the rows of records that were found in the topic, as `markSent` does. Gives how many were not marked before. */
-  markFound(records: readonly FoundRecord[]): Promise<number>;
+  /** Marks the rows of records that were found in the topic, as `markSent` does. */
+  markFound(records: readonly FoundRecord[]): Promise<MarkedFound>;
   /** Those of the records whose event is not in domain_events. */
   findForeign(records: readonly FoundRecord[]): Promise<readonly FoundRecord[]>;
   /**

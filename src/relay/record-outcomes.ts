@@ -84,8 +84,10 @@ export class OutcomeRecorder {
     await this.mark(store, signal);
   }
 
+  /** Keeps what is to be marked; once each. */
   acknowledged(published: readonly Published[]): void {
-    for (const one of published) this.#unmarked.push(one);
+    const known = new Set(this.#unmarked.map(({ row }) => row.id));
+    for (const one of published) if (!known.has(one.row.id)) this.#unmarked.push(one);
   }
 
   /**

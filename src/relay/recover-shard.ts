@@ -1,11 +1,15 @@
 import type { OwnedShard } from './owned-shards.ts';
+import type { EventId, SessionId } from '../genesis/ids.ts';
 import type { FoundRecord, Membership, TopicReader, TransactionalPublisher } from './ports.ts';
+import type { OutcomeRecorder, Published } from './record-outcomes.ts';
 
 /** What it takes to learn what the topic already holds. */
 export interface RecoveryPorts {
   readonly membership: Membership;
   readonly reader: TopicReader;
   readonly transactions: Pick<TransactionalPublisher, 'fence'>;
+  /** Keeps what cannot be marked now. */
+  readonly recorder: Pick<OutcomeRecorder, 'acknowledged'>;
 }
 
 /**
@@ -26,7 +30,7 @@ export type Recovery =
  */
 export async function recoverShard(
   owned: OwnedShard,
-  { membership, reader, transactions }: RecoveryPorts,
+  { membership, reader, recorder, transactions }: RecoveryPorts,
   confirm: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<Recovery> {
@@ -45,9 +49,32 @@ export async function recoverShard(
   let found = 0;
   for await (const records of reader.from(shard, String(owned.position), signal)) {
     const ours = records.filter(({ eventId }) => eventId !== '');
-    found += await membership.store.markFound(ours);
+    const { marked, locked } = await membership.store.markFound(ours);
+    found += marked;
+    recorder.acknowledged(locked.map(({ id, record }) => publishedOf(id, record)));
     const end = records.at(-1);
     if (end !== undefined) owned.position = BigInt(end.offset) + 1n;
   }
   return { kind: 'recovered', found };
+}
+
+/** A record that was found, as if it had just been acknowledged. */
+function publishedOf(id: number, { eventId, key, offset, partition, sequence }: FoundRecord): Published {
+  return {
+    row: {
+      id,
+      eventId: eventId as EventId,
+      topic: '',
+      key: key as SessionId,
+      shard: partition,
+      sequence,
+      payload: null,
+      headers: {},
+      retryCount: 0,
+      maxRetries: 0,
+      createdAt: 0,
+      held: false,
+    },
+    sent: { id, partition, offset },
+  };
 }

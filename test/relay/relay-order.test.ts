@@ -47,7 +47,11 @@ async function live(seed: number, delivery: DeliveryMode): Promise<World> {
   await Promise.all([...writers, fate]);
   here.chances = CALM;
   here.tables.locked.clear();
-  await vi.waitFor(() => expect(here.settled).toBe(true), PATIENCE);
+  try {
+    await vi.waitFor(() => expect(here.settled).toBe(true), PATIENCE);
+  } catch (error) {
+    throw new Error(here.describe(), { cause: error });
+  }
   await Promise.all(here.relays.map((relay) => relay.stop()));
   return here;
 }

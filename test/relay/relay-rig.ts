@@ -3,15 +3,19 @@ import pg from 'pg';
 import { pino } from 'pino';
 import { v7 as uuid } from 'uuid';
 import { KafkaPublisher } from '../../src/kafka/publisher.ts';
+import { KafkaTopicReader } from '../../src/kafka/topic-reader.ts';
+import { KafkaTransactionalPublisher } from '../../src/kafka/transactional-publisher.ts';
 import { ensureTopic } from '../../src/kafka/topic.ts';
 import type { KafkaConfig } from '../../src/config.ts';
-import { createRelayLease, type RelayLeaseOptions } from '../../src/postgres/relay-lease.ts';
+import { shardOf } from '../../src/outbox/shard.ts';
+import { createRelayGroup, type RelayGroupOptions } from '../../src/postgres/relay-group.ts';
 import { createLocalWakeup, type LocalWakeup } from '../../src/relay/local-wakeup.ts';
 import { Relay, type RelayOptions } from '../../src/relay/relay.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { readTopic, type LoggedRecord } from './read-topic.ts';
 
-const PARTITIONS = 4;
+/** As many as a new database has shards. */
+const PARTITIONS = 8;
 
 /** An event to be put into the outbox. */
 export interface TestEvent {
@@ -26,16 +30,12 @@ export interface RelayRig {
   readonly kafka: KafkaConfig;
   readonly wakeup: LocalWakeup;
   /** A relay of its own, with short delays unless told otherwise. */
-  relay(options?: Partial<RelayOptions>, lease?: RelayLeaseOptions & { readonly url?: string }): Relay;
+  relay(options?: Partial<RelayOptions>, group?: RelayGroupOptions & { readonly url?: string }): Relay;
   /** Inserts in one transaction. */
   insert(events: readonly TestEvent[]): Promise<void>;
   statuses(): Promise<Record<string, number>>;
   log(): Promise<LoggedRecord[]>;
   close(): Promise<void>;
-}
-
-function shardOf(session: string): number {
-  return Number.parseInt(session.slice(-4), 16) % PARTITIONS;
 }
 
 export function sessions(count: number): string[] {
@@ -58,15 +58,29 @@ export async function createRelayRig(brokers: readonly string[]): Promise<RelayR
     databaseUrl: url,
     kafka,
     wakeup,
-    relay(options = {}, { url: leaseUrl = url, ...lease } = {}) {
+    relay(options = {}, { url: groupUrl = url, ...group } = {}) {
+      const deadline = { deliveryDeadline: 1_000 };
       const relay = new Relay(
         {
-          lease: createRelayLease(leaseUrl, { standbyInterval: 50, ...lease }),
-          publisher: new KafkaPublisher(kafka, { deliveryDeadline: 1_000 }),
+          group: createRelayGroup(groupUrl, { standbyInterval: 50, ttl: 1_500, ...group }),
+          publisher: new KafkaPublisher(kafka, deadline),
+          probe: new KafkaPublisher(kafka, deadline),
+          transactions: new KafkaTransactionalPublisher(kafka, deadline),
+          reader: new KafkaTopicReader(kafka),
           wakeup,
           logger: pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }),
         },
-        { pollInterval: 50, batchSize: 100, backoff: { first: 20, most: 200 }, stopGrace: 2_000, ...options },
+        {
+          pollInterval: 50,
+          batchSize: 100,
+          batchMax: 2_000,
+          delivery: 'at-least-once',
+          onFailed: 'hold',
+          backoff: { first: 20, most: 200 },
+          beatInterval: 100,
+          stopGrace: 2_000,
+          ...options,
+        },
       );
       relays.push(relay);
       return relay;
@@ -88,21 +102,32 @@ export async function createRelayRig(brokers: readonly string[]): Promise<RelayR
 }
 
 async function insertEvents(database: pg.Pool, topic: string, events: readonly TestEvent[]): Promise<void> {
-  const rows = events.map(({ session, sequence, payload }) => ({
-    event_id: uuid(),
-    topic,
-    key: session,
-    shard: shardOf(session),
-    sequence,
-    payload: payload ?? `{"session":"${session}","sequence":${sequence}}`,
-    headers: { ce_id: `${session}/${sequence}`, sequence: String(sequence) },
-  }));
+  const rows = events.map(({ session, sequence, payload }) => {
+    const eventId = uuid();
+    return {
+      event_id: eventId,
+      topic,
+      key: session,
+      shard: shardOf(session, PARTITIONS),
+      sequence,
+      payload: payload ?? `{"session":"${session}","sequence":${sequence}}`,
+      headers: { ce_id: eventId, sequence: String(sequence) },
+    };
+  });
   await database.query(
-    `INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers)
+    `WITH list AS (
+       SELECT event, position FROM json_array_elements($1::json) WITH ORDINALITY AS list (event, position)
+     ), events AS (
+       INSERT INTO domain_events (event_id, aggregate_type, aggregate_id, aggregate_version, event_type, event_version, payload,
+                                  metadata, correlation_id, causation_id, created_at)
+       SELECT (event->>'event_id')::uuid, 'GENESIS_SESSION', (event->>'key')::uuid, (event->>'sequence')::int,
+              'Genesis.Session.Updated', 1, '{}', '{}', (event->>'event_id')::uuid, (event->>'event_id')::uuid, now()
+       FROM list
+     )
+     INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers)
      SELECT (event->>'event_id')::uuid, event->>'topic', (event->>'key')::uuid, (event->>'shard')::int,
             (event->>'sequence')::int, event->>'payload', event->'headers'
-     FROM json_array_elements($1::json) WITH ORDINALITY AS list (event, position)
-     ORDER BY position`,
+     FROM list ORDER BY position`,
     [JSON.stringify(rows)],
   );
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
 import { KafkaPublisher } from '../../src/kafka/publisher.ts';
+import type { Relay } from '../../src/relay/relay.ts';
 import { createRelayRig, sessions, upTo, versionsBySession, type RelayRig, type TestEvent } from './relay-rig.ts';
 
 let rig: RelayRig;
@@ -65,7 +66,7 @@ test('the record carries key, value, headers and the time of sending', async () 
   expect(record).toMatchObject({
     key: session,
     value: '{"title":"长夜 🌙"}',
-    headers: { ce_id: `${session}/1`, sequence: '1' },
+    headers: { sequence: '1' },
   });
   expect(record?.timestamp).toBeGreaterThanOrEqual(before);
 });
@@ -121,7 +122,15 @@ test('a message that is too large fails after 1, 2 and 4 seconds and holds its s
   for (const key of keys) expect(versions.get(key)).toEqual(upTo(10));
 });
 
-test('a discarded row frees its successors', async () => {
+/** Sequence of each record, and whether it is a marker. */
+async function recordsOf(session: string): Promise<string[]> {
+  const own = (await rig.log()).filter(({ key }) => key === session);
+  return own.map(
+    ({ headers, value }) => `${headers['sequence']}${headers['discarded'] === 'true' ? ` marker ${value}` : ''}`,
+  );
+}
+
+test('a discarded row goes out as a marker in its place, and frees its successors', async () => {
   await limitMessageBytes(20_000);
   const [session = ''] = sessions(1);
   await rig.insert([
@@ -134,7 +143,25 @@ test('a discarded row frees its successors', async () => {
   await vi.waitFor(async () => expect(await rig.statuses()).toEqual({ FAILED: 1, PENDING: 1 }), PATIENCE);
   await rig.database.query("UPDATE event_outbox SET status = 'DISCARDED' WHERE status = 'FAILED'");
   await vi.waitFor(async () => expect(await rig.statuses()).toEqual({ DISCARDED: 1, SENT: 1 }), PATIENCE);
-  expect(versionsBySession(await rig.log()).get(session)).toEqual([2]);
+  expect(await recordsOf(session)).toEqual(['1 marker null', '2']);
+  await vi.waitFor(async () => {
+    const { rows } = await rig.database.query('SELECT sequence FROM event_outbox WHERE partition IS NULL');
+    expect(rows).toEqual([]);
+  }, PATIENCE);
+});
+
+test('told to discard what fails, the relay sends the marker by itself', async () => {
+  await limitMessageBytes(20_000);
+  const [session = ''] = sessions(1);
+  await rig.insert(
+    upTo(3).map((sequence) => ({ session, sequence, ...(sequence === 2 ? { payload: 'x'.repeat(30_000) } : {}) })),
+  );
+  await rig.database.query('UPDATE event_outbox SET max_retries = 0');
+  const relay = rig.relay({ onFailed: 'discard' });
+  await relay.start();
+  await vi.waitFor(async () => expect(await rig.statuses()).toEqual({ DISCARDED: 1, SENT: 2 }), PATIENCE);
+  expect(await recordsOf(session)).toEqual(['1', '2 marker null', '3']);
+  expect(relay.status()).toMatchObject({ failed: 1 });
 });
 
 test('a row that was rolled back is never sent, one that commits late is not missed', async () => {
@@ -189,20 +216,73 @@ test('ordinary batches are cut by bytes, so that the broker refuses none', async
   for (const key of keys) expect(versions.get(key)).toEqual(upTo(40));
 });
 
-test('of two relays the second stands by, and takes over when the first stops', async () => {
-  const keys = sessions(20);
+function shardsOf(...relays: readonly Relay[]): number[] {
+  return relays
+    .flatMap((relay) => relay.status().shards.map(({ shard }) => shard))
+    .toSorted((one, other) => one - other);
+}
+
+const ALL_SHARDS = [0, 1, 2, 3, 4, 5, 6, 7];
+
+test('two relays share the shards; when one stops the other has them all; nothing is sent twice', async () => {
+  const keys = sessions(40);
   const [first, second] = [rig.relay(), rig.relay()];
   await first.start();
-  await vi.waitFor(() => expect(first.status().state).toBe('idle'), PATIENCE);
+  await vi.waitFor(() => expect(shardsOf(first)).toEqual(ALL_SHARDS), PATIENCE);
   await second.start();
   await rig.insert(events(keys, 50));
-  await untilSent(1_000);
-  expect(second.status()).toMatchObject({ state: 'standby', published: 0 });
+  await vi.waitFor(() => expect(shardsOf(second)).toHaveLength(4), PATIENCE);
+  await untilSent(2_000);
+  await vi.waitFor(() => expect(shardsOf(first, second)).toEqual(ALL_SHARDS), PATIENCE);
+  await rig.insert(upTo(50).flatMap((n) => keys.map((session) => ({ session, sequence: 50 + n }))));
+  await untilSent(4_000);
+  expect(second.status().published).toBeGreaterThan(0);
 
   await first.stop();
-  await rig.insert(upTo(50).flatMap((n) => keys.map((session) => ({ session, sequence: 50 + n }))));
-  await untilSent(2_000);
-  expect(second.status().published).toBe(1_000);
+  await rig.insert(upTo(50).flatMap((n) => keys.map((session) => ({ session, sequence: 100 + n }))));
+  await untilSent(6_000);
+  await vi.waitFor(() => expect(shardsOf(second)).toEqual(ALL_SHARDS), PATIENCE);
+  const versions = versionsBySession(await rig.log());
+  for (const key of keys) expect(versions.get(key)).toEqual(upTo(150));
+});
+
+test('exactly once: what was committed is marked, whatever the relay was doing', async () => {
+  const keys = sessions(30);
+  await rig.insert(events(keys, 100));
+  const relay = rig.relay({ delivery: 'exactly-once' });
+  await relay.start();
+  await untilSent(3_000);
+  expect(relay.status()).toMatchObject({ published: 3_000, delivery: 'exactly-once', lastError: null });
+  await relay.stop();
   const versions = versionsBySession(await rig.log());
   for (const key of keys) expect(versions.get(key)).toEqual(upTo(100));
+});
+
+test('a topic that is ahead of the database stops everything, until the database has what is missing', async () => {
+  const [session = '', other = ''] = sessions(2);
+  await rig.insert([{ session, sequence: 1 }]);
+  const before = rig.relay();
+  await before.start();
+  await untilSent(1);
+  await before.stop();
+  // As after a restore: the row and its event are gone.
+  await rig.database.query('ALTER TABLE domain_events DISABLE TRIGGER USER');
+  await rig.database.query('GRANT DELETE ON domain_events TO CURRENT_USER');
+  const { rows: lost } = await rig.database.query<Record<string, unknown>>('DELETE FROM domain_events RETURNING *');
+  await rig.database.query("DELETE FROM event_outbox WHERE status = 'SENT'");
+  await rig.insert([{ session: other, sequence: 1 }]);
+  const relay = rig.relay();
+  await relay.start();
+  await vi.waitFor(() => expect(relay.status().shards.map(({ state }) => state)).toContain('topic-ahead'), PATIENCE);
+  const ahead = await rig.database.query('SELECT topic_ahead FROM genesis_settings');
+  expect(ahead.rows).toEqual([{ topic_ahead: true }]);
+  expect(relay.status().lastError).toMatch(/genesis recover --from-topic/u);
+  expect(await rig.statuses()).toEqual({ PENDING: 1 });
+
+  await rig.database.query('INSERT INTO domain_events SELECT * FROM json_populate_recordset(null::domain_events, $1)', [
+    JSON.stringify(lost),
+  ]);
+  await rig.database.query('UPDATE genesis_settings SET topic_ahead = false');
+  await rig.database.query('UPDATE relay_shards SET topic_ahead_at = null');
+  await untilSent(1);
 });

@@ -3,7 +3,7 @@ import { backoffDelay } from '../../src/backoff.ts';
 import { afterRefusal } from '../../src/relay/retry-policy.ts';
 
 test('three retries come after 1, 2 and 4 seconds, and the refusal after them is the last', () => {
-  const answers = [0, 1, 2, 3].map((retryCount) => afterRefusal({ retryCount, maxRetries: 3 }));
+  const answers = [0, 1, 2, 3].map((retryCount) => afterRefusal({ retryCount, maxRetries: 3 }, 'hold'));
   expect(answers).toEqual([
     { kind: 'retry', delayMs: 1_000 },
     { kind: 'retry', delayMs: 2_000 },
@@ -13,11 +13,12 @@ test('three retries come after 1, 2 and 4 seconds, and the refusal after them is
 });
 
 test('a row without retries fails at its first refusal', () => {
-  expect(afterRefusal({ retryCount: 0, maxRetries: 0 })).toEqual({ kind: 'fail' });
+  expect(afterRefusal({ retryCount: 0, maxRetries: 0 }, 'hold')).toEqual({ kind: 'fail' });
+  expect(afterRefusal({ retryCount: 0, maxRetries: 0 }, 'discard')).toEqual({ kind: 'discard' });
 });
 
 test('many retries do not wait longer than an hour', () => {
-  expect(afterRefusal({ retryCount: 40, maxRetries: 50 })).toEqual({ kind: 'retry', delayMs: 3_600_000 });
+  expect(afterRefusal({ retryCount: 40, maxRetries: 50 }, 'hold')).toEqual({ kind: 'retry', delayMs: 3_600_000 });
 });
 
 test('the delay of a probe doubles up to its bound, between half of it and all of it', () => {

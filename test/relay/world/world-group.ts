@@ -167,7 +167,7 @@ export class WorldGroup implements RelayGroup {
       },
       markFound: async (records) => {
         await turn();
-        return records.filter((record) => tables.markFound(record)).length;
+        return tables.markFound(records);
       },
       findForeign: async (records) => {
         await turn();

@@ -1,5 +1,12 @@
 import type { EventId, SessionId } from '../../../src/genesis/ids.ts';
-import type { Claim, ClaimedRow, ClaimRequest, FoundRecord, OutboxStore } from '../../../src/relay/ports.ts';
+import type {
+  Claim,
+  ClaimedRow,
+  ClaimRequest,
+  FoundRecord,
+  MarkedFound,
+  OutboxStore,
+} from '../../../src/relay/ports.ts';
 
 export interface WorldRow {
   readonly id: number;
@@ -65,7 +72,9 @@ export class WorldTables {
     return row.status === 'PENDING' || row.status === 'FAILED' || (row.status === 'DISCARDED' && !row.published);
   }
 
+  /** An operator has seen to what the broker did not like. */
   retry(row: WorldRow): void {
+    row.refusals = 0;
     row.status = 'PENDING';
     row.retryCount = 0;
     this.#changed(row, -Infinity);
@@ -93,10 +102,17 @@ export class WorldTables {
     return true;
   }
 
-  markFound({ key, sequence }: FoundRecord): boolean {
-    const row = this.bySession.get(key)?.find((one) => one.sequence === sequence);
-    if (row === undefined || row.published || !row.visible) return false;
-    return this.markSent(row.id);
+  markFound(records: readonly FoundRecord[]): MarkedFound {
+    const locked: { id: number; record: FoundRecord }[] = [];
+    let marked = 0;
+    for (const record of records) {
+      const row = this.bySession.get(record.key)?.find(({ sequence }) => sequence === record.sequence);
+      const open = row !== undefined && row.visible && !row.published && ['PENDING', 'DISCARDED'].includes(row.status);
+      if (!open) continue;
+      if (this.markSent(row.id)) marked += 1;
+      else locked.push({ id: row.id, record });
+    }
+    return { marked, locked };
   }
 
   claim({ shards, floor, limit, exceptIds, exceptSessions }: ClaimRequest): Claim {

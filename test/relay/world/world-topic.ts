@@ -28,8 +28,8 @@ export interface TopicMishaps {
   readonly outage: () => boolean;
   readonly answerLost: () => boolean;
   readonly partitionAway: (partition: number) => boolean;
-  /** Whether the broker refuses this record now. */
-  readonly refuses: (record: OutgoingRecord) => boolean;
+  /** Whether the broker refuses this record now; `alone` in its partition's batch. */
+  readonly refuses: (record: OutgoingRecord, alone: boolean) => boolean;
   /** Takes a while that a test chooses; a send may land long after its sender was replaced. */
   readonly delay: () => Promise<void>;
 }
@@ -175,7 +175,11 @@ export class WorldTopic {
     for (const partition of new Set(records.map(({ shard }) => shard))) {
       const batch = records.filter(({ shard }) => shard === partition);
       if (this.#mishaps.partitionAway(partition)) judged.set(partition, 'is away');
-      else judged.set(partition, batch.some((one) => this.#mishaps.refuses(one)) ? 'refuses' : 'takes');
+      else
+        judged.set(
+          partition,
+          batch.some((one) => this.#mishaps.refuses(one, batch.length === 1)) ? 'refuses' : 'takes',
+        );
     }
     const lost = producer === null && this.#mishaps.answerLost();
     return records.map((record): RecordOutcome => {

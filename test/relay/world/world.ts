@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { createLocalWakeup } from '../../../src/relay/local-wakeup.ts';
-import type { DeliveryMode } from '../../../src/relay/ports.ts';
+import type { DeliveryMode, OutgoingRecord } from '../../../src/relay/ports.ts';
 import { Relay, type RelayOptions } from '../../../src/relay/relay.ts';
 import { WorldGroup } from './world-group.ts';
 import { WorldTables, type WorldRow } from './world-tables.ts';
@@ -56,7 +56,7 @@ export class World {
       outage: () => this.#happens('outage'),
       answerLost: () => this.#happens('answerLost'),
       partitionAway: () => this.#happens('partitionAway'),
-      refuses: ({ key, headers }) => this.#refuses(key, Number(headers['sequence'])),
+      refuses: (record, alone) => this.#refuses(record, alone),
     });
     this.group = new WorldGroup(
       SHARDS,
@@ -114,6 +114,21 @@ export class World {
     });
   }
 
+  /** What is not settled, and what everybody thinks of it. */
+  describe(): string {
+    const open = this.tables.rows.filter((row) => WorldTables.unsettled(row) || !row.visible);
+    return JSON.stringify(
+      {
+        open,
+        holds: [...this.tables.holds],
+        shards: this.group.shards,
+        relays: this.relays.map((relay) => relay.status()),
+      },
+      null,
+      1,
+    );
+  }
+
   /** Sequences of a session as a consumer sees them, every copy. */
   log(session: string): number[] {
     const shard = this.tables.bySession.get(session)?.[0]?.shard ?? 0;
@@ -127,8 +142,14 @@ export class World {
     return this.random() < this.chances[what];
   }
 
-  #refuses(session: string, sequence: number): boolean {
-    const row = this.tables.bySession.get(session)?.find((one) => one.sequence === sequence);
-    return row !== undefined && row.status === 'PENDING' && row.refusals > row.retryCount;
+  /** A record is refused a number of times, or until an operator has seen to it. Its marker never is. */
+  #refuses({ key, headers, payload }: OutgoingRecord, alone: boolean): boolean {
+    const row = this.tables.bySession.get(key)?.find(({ sequence }) => String(sequence) === headers['sequence']);
+    if (row === undefined || row.refusals === 0 || payload === null) return false;
+    if (alone && row.refusals < FOR_GOOD) row.refusals -= 1;
+    return true;
   }
 }
+
+/** As many refusals as no row survives. */
+export const FOR_GOOD = 5;
