@@ -4,6 +4,7 @@ import { migrateCommand } from './migrate.ts';
 import { rebuildCommand } from './rebuild.ts';
 import { reconcileCommand } from './reconcile.ts';
 import { recoverCommand } from './recover.ts';
+import { republishCommand } from './republish.ts';
 import { runCommands, type Actions } from './run.ts';
 import { tokenCommand } from './token.ts';
 import { verifyCommand } from './verify.ts';
@@ -28,6 +29,7 @@ export function createProgram(actions: Actions, env: Environment, version: strin
     rebuildCommand(env),
     reconcileCommand(env),
     recoverCommand(env),
+    republishCommand(env),
   ];
   // Wrong usage is an error of its own, with an exit code of its own: a sub-command does not take that over by itself.
   for (const command of commands) program.addCommand(command.exitOverride());

@@ -176,3 +176,33 @@ export interface RecoverStore {
   /** Whether commands are refused because the topic is ahead. */
   isAhead(): Promise<boolean>;
 }
+
+/** Which events are published anew. Null: no bound. */
+export interface Selection {
+  readonly sessionId: SessionId | null;
+  /** Events that happened at this time or later, in milliseconds since the epoch. */
+  readonly since: number | null;
+  /** Events that happened before it. */
+  readonly until: number | null;
+}
+
+export interface SelectedEvent {
+  readonly event: EventRecord;
+  /** Operators have discarded it: its marker is sent. */
+  readonly discarded: boolean;
+}
+
+export interface SelectedPage {
+  readonly events: readonly SelectedEvent[];
+  /** The last event that was looked at; null: there are none behind. */
+  readonly last: Place | null;
+}
+
+/** What republishing reads. Each call may throw GenesisError UNAVAILABLE. */
+export interface RepublishStore {
+  count(selection: Selection): Promise<number>;
+  /** The selected events among the next ones after a place, in (session, sequence) order; a bounded number and size. */
+  select(selection: Selection, after: Place | null): Promise<SelectedPage>;
+  /** Whether any event was ever to be published to this topic. */
+  isLive(topic: string): Promise<boolean>;
+}

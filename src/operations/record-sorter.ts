@@ -12,7 +12,7 @@ import {
 } from './record-entry.ts';
 
 export interface SorterOptions {
-  /** Entries that are sorted in memory at a time, 80 bytes each. Default 500,000. */
+  /** Entries that are sorted in memory at a time, 80 bytes each. Default 250,000. */
   readonly runLength?: number;
   /** Where the folder for runs is made. Default: the system's folder for temporary files. */
   readonly folder?: string;
@@ -34,15 +34,15 @@ export class RecordSorter {
   #words: Uint32Array;
   #count = 0;
 
-  constructor({ runLength = 500_000, folder = tmpdir() }: SorterOptions = {}) {
+  constructor({ runLength = 250_000, folder = tmpdir() }: SorterOptions = {}) {
     this.#runLength = runLength;
     this.#parent = folder;
-    this.#words = new Uint32Array(Math.min(runLength, CHUNK) * ENTRY_WORDS);
+    // The system gives memory only where it is written to.
+    this.#words = new Uint32Array(runLength * ENTRY_WORDS);
   }
 
   async add(entry: RecordEntry): Promise<void> {
     if (this.#count === this.#runLength) await this.#spill();
-    if (this.#count * ENTRY_WORDS === this.#words.length) this.#grow();
     encodeEntry(entry, this.#words, this.#count * ENTRY_WORDS);
     this.#count += 1;
   }
@@ -67,12 +67,6 @@ export class RecordSorter {
     this.#words = new Uint32Array(0);
     this.#count = 0;
     if (this.#folder !== null) await rm(this.#folder, { recursive: true, force: true });
-  }
-
-  #grow(): void {
-    const larger = new Uint32Array(Math.min(this.#words.length * 2, this.#runLength * ENTRY_WORDS));
-    larger.set(this.#words);
-    this.#words = larger;
   }
 
   /** Where the entries in memory begin, in their order. */
