@@ -41,7 +41,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'service.ts': { rooms: [], packages: [] },
 
   genesis: { rooms: [], packages: ['typebox'], builtins: false },
-  outbox: { rooms: ['genesis', 'errors.ts'], packages: [] },
+  outbox: { rooms: ['genesis', 'errors.ts', 'service.ts'], packages: ['pino'] },
   events: { rooms: ['genesis', 'outbox/outbox-row.ts', ...SHARED], packages: [] },
   commands: { rooms: ['genesis', 'outbox', ...SHARED], packages: ['pino', 'uuid'] },
   relay: { rooms: ['genesis', 'outbox/outbox-row.ts', ...SHARED], packages: ['pino'] },
@@ -73,7 +73,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ['genesis', 'commands', 'events', 'outbox', 'observability', ...SHARED],
     packages: ['@fastify/swagger', '@fastify/swagger-ui', 'fastify', 'jose', 'pino', 'typebox', 'uuid'],
   },
-  cli: { rooms: CALLED, packages: ['commander', 'pino'] },
+  cli: { rooms: CALLED, packages: ['commander', 'pino', 'uuid'] },
   bin: { rooms: [...CALLED, 'cli'], packages: ['commander', 'pino', 'uuid'], loads: ['local'] },
 };
 

@@ -27,8 +27,12 @@ export const FINDINGS = {
     meaning: 'The row in event_outbox is not what its event says',
     mend: `Discard the row if it is still pending, then publish the events of the session anew. ${BY_HAND}`,
   },
+  OUTBOX_STUCK: {
+    meaning: 'A PENDING row in event_outbox that no relay will come to: claims begin behind it',
+    mend: 'Touch the row, then it is sent: UPDATE event_outbox SET scheduled_at = now() WHERE key = … AND sequence = …. And tell us: it should not happen',
+  },
   OUTBOX_WITHOUT_EVENT: {
-    meaning: 'A row in event_outbox belongs to no event',
+    meaning: 'A row in event_outbox belongs to no event, or stands at the place of another',
     mend: `Discard the row if it is still pending. ${BY_HAND}`,
   },
   INBOX_VERSIONS: {

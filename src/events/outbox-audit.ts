@@ -5,7 +5,7 @@ import type { Finding, FindingCode } from './findings.ts';
 import { metadataOf } from './fold.ts';
 
 /** What follows from the event whatever became of the row. */
-const FIXED = ['key', 'sequence', 'payload', 'headers'] as const;
+const FIXED = ['payload', 'headers'] as const;
 
 /** What is known besides the events: when `now` is, and for how long published rows are certainly kept, in milliseconds. */
 export interface Retention {
@@ -56,15 +56,15 @@ export class OutboxAudit {
     const members = unpublished ? ([...FIXED, 'shard'] as const) : FIXED;
     const wrong = members.filter((member) => row[member] !== expected[member]);
     if (wrong.length > 0) this.#tell('OUTBOX_DIFFERS', event, `${wrong.join(', ')} of the ${row.status} row`);
+    if (row.stuck)
+      this.#tell('OUTBOX_STUCK', event, 'PENDING below the floor of its shard, and its session is not on hold');
   }
 
-  #rowOf(event: HistoryEvent): Omit<OutboxCopy, 'status'> {
+  #rowOf(event: HistoryEvent): Omit<OutboxCopy, 'status' | 'stuck'> {
     // The wire knows nothing of what types there are: a newer program's event is encoded like any other.
     const record = { ...event, previous: this.#previous } as EventRecord;
     const { traceparent = null } = metadataOf(event);
     return {
-      key: event.aggregateId,
-      sequence: event.aggregateVersion,
       payload: this.#wire.value(record),
       headers: JSON.stringify(this.#wire.headers(record, traceparent)),
       shard: this.#wire.shard(event.aggregateId),

@@ -136,15 +136,15 @@ export interface Projection {
   readonly schemaLevel: number;
 }
 
-/** The outbox row of an event, as far as it must follow from the event. */
+/** The outbox row at an event's place (session and version), as far as it must follow from the event. */
 export interface OutboxCopy {
   readonly status: OutboxStatus;
-  readonly key: SessionId;
   readonly shard: number;
-  readonly sequence: number;
   readonly payload: string;
   /** JSON text. */
   readonly headers: string;
+  /** No relay will ever come to it: it is still to be sent, below where claims begin, and its session is not on hold. */
+  readonly stuck: boolean;
 }
 
 export interface AuditedEvent {
@@ -164,7 +164,7 @@ export interface SuspectCommand {
   readonly versionsExist: boolean;
 }
 
-/** An outbox row whose event does not exist. */
+/** An outbox row whose event does not exist, or not at that place. */
 export interface StrayRow {
   readonly id: number;
   readonly eventId: EventId;

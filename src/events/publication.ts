@@ -23,7 +23,7 @@ export interface Publication {
   readonly heldBy: EventId | null;
 }
 
-/** The clean-up removes only rows that were sent. */
+/** The clean-up removes only rows that were sent, or whose marker was. */
 const CLEANED_UP: Publication = {
   status: 'sent',
   topic: null,

@@ -192,11 +192,10 @@ interface SuspectRow {
 
 interface OutboxColumns {
   readonly status: OutboxStatus;
-  readonly key: SessionId;
   readonly shard: number;
-  readonly sequence: number;
   readonly value: string;
   readonly headers: string;
+  readonly stuck: boolean;
 }
 
 type AuditedRow = HistoryEventRow & (OutboxColumns | { readonly status: null });
@@ -204,6 +203,6 @@ type AuditedRow = HistoryEventRow & (OutboxColumns | { readonly status: null });
 function toAuditedEvent(row: AuditedRow): AuditedEvent {
   const event = toHistoryEvent(row);
   if (row.status === null) return { event, outbox: null };
-  const { status, key, shard, sequence, headers, value: payload } = row;
-  return { event, outbox: { status, key, shard, sequence, payload, headers } };
+  const { status, shard, headers, stuck, value: payload } = row;
+  return { event, outbox: { status, shard, payload, headers, stuck } };
 }

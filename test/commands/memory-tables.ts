@@ -72,7 +72,7 @@ export class MemoryTables {
     unique('genesis_sessions', rows.sessions, ({ session }) => session.sessionId);
     unique('domain_events_pkey', [...this.events, ...rows.events], (e) => `${e.aggregateId} ${e.aggregateVersion}`);
     unique('domain_events_event_id', [...this.events, ...rows.events], (event) => event.eventId);
-    unique('event_outbox_event_id', [...this.outbox, ...rows.outbox], (row) => row.eventId);
+    unique('event_outbox_key_sequence', [...this.outbox, ...rows.outbox], (row) => `${row.key} ${row.sequence}`);
   }
 
   apply(rows: WriteSet): void {

@@ -147,18 +147,23 @@ describe('genesis verify', () => {
     ],
     [
       'an outbox row at another place of its stream',
-      ['OUTBOX_DIFFERS'],
+      ['OUTBOX_MISSING', 'OUTBOX_WITHOUT_EVENT'],
       `UPDATE event_outbox SET sequence = 9 WHERE key = $1 AND sequence = 2`,
     ],
     [
       'an outbox row of another key',
-      ['OUTBOX_DIFFERS'],
+      ['OUTBOX_MISSING'],
       `UPDATE event_outbox SET key = event_id WHERE key = $1 AND sequence = 2`,
     ],
     [
       'a pending outbox row on the wrong shard',
       ['OUTBOX_DIFFERS'],
       `UPDATE event_outbox SET shard = shard + 1 WHERE key = $1 AND sequence = 2`,
+    ],
+    [
+      'a pending outbox row that claims have left behind',
+      ['OUTBOX_STUCK'],
+      `UPDATE relay_shards SET floor = (SELECT max(id) FROM event_outbox WHERE key = $1)`,
     ],
     [
       'an outbox row that is gone before it was published',

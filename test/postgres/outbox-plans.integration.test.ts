@@ -56,7 +56,7 @@ async function explain(name: string, values: readonly unknown[]): Promise<readon
 /** How each table is read, and how many rows of event_outbox were looked at. */
 function ways(plan: readonly Plan[]): { readonly ways: readonly string[]; readonly rows: number } {
   const scans = plan.filter(
-    (node) => /Scan$/u.test(node['Node Type']) && /^(?:event_|relay_)/u.test(node['Relation Name'] ?? ''),
+    (node) => node['Node Type'].endsWith('Scan') && /^(?:event_|relay_)/u.test(node['Relation Name'] ?? ''),
   );
   const rows = scans
     .filter((node) => node['Relation Name'] === 'event_outbox')

@@ -1,6 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { v7 as uuid } from 'uuid';
-import { OutboxRig } from './outbox-rig.ts';
+import type { OutboxRig } from './outbox-rig.ts';
 
 /** Numbers in [0, 1) that a seed repeats. Source: mulberry32. */
 export function randomOf(seed: number): () => number {

@@ -52,6 +52,11 @@ async function fill(): Promise<void> {
     SELECT uuidv7(), aggregate_id, 'u', 'SubmitFeedback', NULL, NULL, '{}', 'COMPLETED', '{}', aggregate_version, aggregate_version,
            NULL, NULL, now(), now()
     FROM domain_events`);
+  await client.query(
+    `INSERT INTO event_outbox_holds (key, shard, next_sequence)
+     SELECT session_id, 1, 1 FROM genesis_sessions WHERE session_id <> $1 LIMIT 5000`,
+    [long],
+  );
   await client.query('VACUUM ANALYZE');
 }
 
