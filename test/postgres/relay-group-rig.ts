@@ -49,7 +49,7 @@ export class RelayGroupRig {
   }
 
   async join({ delivery = 'at-least-once', url = this.url, ...options }: Joining = {}): Promise<Membership> {
-    const group = createRelayGroup(url, { heartbeatInterval: 100, ...options });
+    const group = createRelayGroup(url, { ttl: 60_000, heartbeatInterval: 100, ...options });
     const member = await group.join({ name: 'test', delivery }, new AbortController().signal);
     this.#members.push(member);
     return member;
@@ -79,6 +79,12 @@ export class RelayGroupRig {
   async untilExpired(shard: number): Promise<void> {
     const expired = 'SELECT FROM relay_shards WHERE shard = $1 AND expires_at <= clock_timestamp()';
     await vi.waitFor(async () => expect((await this.admin.query(expired, [shard])).rows).toHaveLength(1), PATIENCE);
+  }
+
+  /** As if the member had said nothing for a lease's term. */
+  async expire(member: Membership): Promise<void> {
+    await this.admin.query('UPDATE relay_members SET expires_at = clock_timestamp() WHERE id = $1', [member.id]);
+    await this.admin.query('UPDATE relay_shards SET expires_at = clock_timestamp() WHERE owner = $1', [member.id]);
   }
 
   async #open(): Promise<void> {

@@ -96,11 +96,9 @@ describe('a member', () => {
   });
 
   test('that takes part no more is swept when the next one joins', async () => {
-    const silent = await rig.join({ ttl: 50 });
-    await vi.waitFor(async () => expect((await silent.beat([])).view.members).toEqual([]), {
-      ...PATIENCE,
-      interval: 200,
-    });
+    const silent = await rig.join();
+    await rig.expire(silent);
+    expect((await silent.beat([])).view.members).toEqual([]);
     expect(await rig.membersInTable()).toEqual([silent.id]);
     const next = await rig.join();
     expect(await rig.membersInTable()).toEqual([next.id]);
@@ -110,12 +108,10 @@ describe('a member', () => {
 describe('a member that ends without a word', () => {
   test('is succeeded as soon as its session has ended', async () => {
     const proxy = await startPostgresProxy(rig.url);
-    const [crashing, other] = [await rig.join({ url: proxy.url }), await rig.join()];
+    const [crashing, other] = [await rig.join({ url: proxy.url, ttl: 600_000 }), await rig.join()];
     await crashing.acquire([0, 1]);
     await proxy.stop();
-    const began = performance.now();
     await vi.waitFor(async () => expect(await other.acquire([0, 1])).toHaveLength(2), PATIENCE);
-    expect(performance.now() - began).toBeLessThan(2_000);
     expect((await other.beat([])).view.members).toEqual([other.id]);
     await vi.waitFor(() => expect(crashing.lost.aborted).toBe(true), PATIENCE);
     await expect(crashing.beat([])).rejects.toThrow(LeaseLost);
@@ -147,7 +143,7 @@ describe('a member that ends without a word', () => {
 
 describe('a member that was frozen', () => {
   test('is succeeded after its term though its session lives', async () => {
-    const [frozen, other] = [await rig.join({ ttl: 300 }), await rig.join()];
+    const [frozen, other] = [await rig.join({ ttl: 2_000 }), await rig.join()];
     await frozen.acquire([0]);
     expect(await other.acquire([0])).toEqual([]);
     await rig.untilExpired(0);
@@ -158,9 +154,9 @@ describe('a member that was frozen', () => {
   });
 
   test('gets nothing back, even if nobody has taken it', async () => {
-    const frozen = await rig.join({ ttl: 300 });
+    const frozen = await rig.join();
     await frozen.acquire([0]);
-    await rig.untilExpired(0);
+    await rig.expire(frozen);
     const { view, held } = await frozen.beat([report(0, { floor: 99 })]);
     expect(held).toEqual([]);
     expect(view.members).toEqual([]);
@@ -170,9 +166,9 @@ describe('a member that was frozen', () => {
   });
 
   test('changes nothing of what its successor says', async () => {
-    const [frozen, other] = [await rig.join({ ttl: 300 }), await rig.join()];
+    const [frozen, other] = [await rig.join(), await rig.join()];
     await frozen.acquire([0]);
-    await rig.untilExpired(0);
+    await rig.expire(frozen);
     await other.acquire([0]);
     await other.beat([report(0, { floor: 50, position: '60' })]);
     const before = await rig.stored(0);

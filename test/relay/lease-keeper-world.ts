@@ -29,7 +29,7 @@ export interface LeaseWorldOptions {
 const BEAT_INTERVAL = 1_000;
 const REJOIN_AFTER = 200;
 /** Longest time until all is well again: a lease's term, a call that is given up, a session's end that is noticed late, some beats. */
-export const HEALED_WITHIN = 12_000;
+const HEALED_WITHIN = 12_000;
 
 /** A process: while it is frozen nothing reaches it, when it is dead nothing ever does. */
 class SimulatedRelay {
