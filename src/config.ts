@@ -77,6 +77,8 @@ export interface RelayConfig {
   /** Most rows in one claim under a backlog. */
   readonly batchMax: number;
   readonly delivery: 'at-least-once' | 'exactly-once';
+  /** Where a relay without API tells its health; null: nowhere. */
+  readonly healthPort: number | null;
   /** What becomes of a row that the broker has refused for good: it holds its session, or its marker goes out in its place. */
   readonly onFailed: 'hold' | 'discard';
 }
@@ -181,6 +183,7 @@ function read(reader: Reader): Config {
       batchMax: reader.number('RELAY_BATCH_MAX', 1, 10_000),
       delivery: reader.oneOf('RELAY_DELIVERY', ['at-least-once', 'exactly-once']),
       onFailed: reader.oneOf('RELAY_ON_FAILED', ['hold', 'discard']),
+      healthPort: reader.optionalNumber('HEALTH_PORT', 1, 65_535) ?? null,
     },
     outbox: {
       retention: reader.text('OUTBOX_RETENTION') === 'off' ? null : reader.seconds('OUTBOX_RETENTION', 60, 315_360_000),

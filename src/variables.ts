@@ -29,6 +29,10 @@ export const VARIABLES = {
   KAFKA_SASL_PASSWORD: { default: null, meaning: 'Password of that user' },
   HOST: { default: '127.0.0.1', meaning: 'Address that the API listens on' },
   PORT: { default: '8080', meaning: 'Port that the API listens on; 0: a free one' },
+  HEALTH_PORT: {
+    default: null,
+    meaning: 'Port on which a relay without API answers /livez and /readyz; without it, it does not listen',
+  },
   REQUEST_TIMEOUT: { default: '5', meaning: 'Seconds until a request is answered at the latest, 0.5–300' },
   RATE_LIMIT_PER_USER: {
     default: '50',

@@ -19,7 +19,15 @@ describe('an empty environment', () => {
       topic: 'domain-events',
       http: { host: '127.0.0.1', port: 8080, requestTimeout: 5_000, rateLimitPerUser: 50 },
       commands: { generationTimeout: 600_000, batchMax: 64, transactionsMax: 2, queueMax: 2_000 },
-      relay: { pollInterval: 5_000, batchSize: 100 },
+      relay: {
+        pollInterval: 5_000,
+        batchSize: 100,
+        batchMax: 2_000,
+        delivery: 'at-least-once',
+        onFailed: 'hold',
+        healthPort: null,
+      },
+      outbox: { retention: 604_800_000 },
       agent: { delay: 5_000 },
       tokenKeys: null,
       tokenRules: { rolesClaim: 'roles', clockTolerance: 5 },
@@ -66,6 +74,7 @@ const NUMBERS: readonly [
   ['COMMAND_TRANSACTIONS', 1, 100, (env) => loadConfig(env).commands.transactionsMax, { POSTGRES_POOL_SIZE: '101' }],
   ['COMMAND_QUEUE_MAX', 1, 1_000_000, (env) => loadConfig(env).commands.queueMax],
   ['RELAY_BATCH_SIZE', 1, 10_000, (env) => loadConfig(env).relay.batchSize],
+  ['RELAY_BATCH_MAX', 1, 10_000, (env) => loadConfig(env).relay.batchMax],
   ['JWT_CLOCK_TOLERANCE', 0, 300, (env) => loadConfig(env).tokenRules.clockTolerance],
   ['LOCAL_POSTGRES_PORT', 1, 65_535, (env) => loadConfig(env).local.postgresPort],
   ['LOCAL_KAFKA_PORT', 1, 65_535, (env) => loadConfig(env).local.kafkaPort],
@@ -76,6 +85,7 @@ const SECONDS: readonly [VariableName, min: number, max: number, read: (env: Env
   ['REQUEST_TIMEOUT', 0.5, 300, (env) => loadConfig(env).http.requestTimeout],
   ['GENERATION_TIMEOUT', 1, 604_800, (env) => loadConfig(env).commands.generationTimeout],
   ['RELAY_POLL_INTERVAL', 0.01, 3_600, (env) => loadConfig(env).relay.pollInterval],
+  ['OUTBOX_RETENTION', 60, 315_360_000, (env) => loadConfig(env).outbox.retention ?? 0],
   ['AGENT_DELAY', 0, 3_600, (env) => loadConfig(env).agent.delay],
 ];
 

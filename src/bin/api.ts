@@ -20,6 +20,7 @@ import type { Relay } from '../relay/relay.ts';
 import { closing } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
 import { createReading, withHints } from './reading.ts';
+import { relayCheck } from './relay-check.ts';
 import { untilAvailable } from './until-available.ts';
 
 /** Shares of REQUEST_TIMEOUT: waiting for a transaction, and the transaction. What is left over is for everything else. */
@@ -59,7 +60,7 @@ export async function startApi({
   };
   const { queries, feed } = createReading(read, logger);
   await lifecycle.start(feed);
-  const onCommit = wakeRelay(wakeup, relay, createCommitNotifier(read, logger));
+  const onCommit = wakeRelay(wakeup, relay, shards, createCommitNotifier(read, logger));
   const groupCommit = new GroupCommit(createCommandStore(pool), settings, logger, onCommit);
   await lifecycle.start(groupCommit);
   const commands = withHints(groupCommit, feed);
@@ -72,7 +73,7 @@ export async function startApi({
     queries,
     operations: createOperations(createOperationsStore(read, pool, requestTimeout * TRANSACTION_SHARE)),
     feed,
-    readiness: () => readiness(() => ping(read)),
+    readiness: () => readiness(() => ping(read), relay),
     logger,
     newId: uuidv7,
   });
@@ -80,22 +81,24 @@ export async function startApi({
   return server.address();
 }
 
-/** Wakes the relay that drains: the one in this process, or whichever holds the lease elsewhere. */
-function wakeRelay(wakeup: LocalWakeup, relay: Relay | null, notifyOthers: () => void): () => void {
+/** Wakes the relay in this process, and those elsewhere unless it holds all shards. */
+function wakeRelay(wakeup: LocalWakeup, relay: Relay | null, shards: number, notifyOthers: () => void): () => void {
   return () => {
-    const state = relay?.status().state ?? 'stopped';
-    if (state === 'standby' || state === 'stopped') notifyOthers();
-    else wakeup.notify();
+    wakeup.notify();
+    if (relay === null || relay.status().shards.length < shards) notifyOthers();
   };
 }
 
-/** The API is ready while its database answers: commands are taken without Kafka, and without a relay beside it. */
-async function readiness(askDatabase: () => Promise<void>): Promise<readonly ReadinessCheck[]> {
+/**
+ * The API is ready while its database answers: commands are taken without Kafka, and without a relay beside it. A relay in this
+ * process that is stuck makes it unready, for somebody has to look.
+ */
+async function readiness(askDatabase: () => Promise<void>, relay: Relay | null): Promise<readonly ReadinessCheck[]> {
   const database = await askDatabase().then(
     () => ({ name: 'database', ok: true }),
     (error: unknown) => ({ name: 'database', ok: false, detail: wordsOf(error) }),
   );
-  return [database];
+  return relay === null ? [database] : [database, relayCheck(relay)];
 }
 
 /** The driver's words, where they are known. */

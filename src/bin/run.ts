@@ -1,8 +1,10 @@
 import { readEndpoints, removeEndpoints, writeEndpoints } from '../cli/endpoints-file.ts';
 import { loadConfig, type Config, type ServiceType, type TokenKeys } from '../config.ts';
 import { developmentKey } from '../http/development-key.ts';
+import { createHealthServer } from '../http/health-server.ts';
 import { createLogger } from '../observability/logger.ts';
 import { createLocalWakeup } from '../relay/local-wakeup.ts';
+import type { Relay } from '../relay/relay.ts';
 import { startApi } from './api.ts';
 import { banner } from './banner.ts';
 import { startDemoAgent } from './demo-agent.ts';
@@ -10,6 +12,7 @@ import { provideInfrastructure, type Infrastructure } from './infrastructure.ts'
 import { closing, Lifecycle, STOP_GRACE } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
 import { requireFreePort } from './require-free-port.ts';
+import { relayCheck } from './relay-check.ts';
 import { startRelay } from './relay.ts';
 import { aborted, shutdownSignal } from './shutdown.ts';
 
@@ -60,11 +63,21 @@ async function startServices(shared: Omit<Parts, 'wakeup'>): Promise<void> {
   const parts: Parts = { ...shared, wakeup: createLocalWakeup() };
   const tokenKeys = config.tokenKeys ?? (await developmentKeys(parts));
   const relay = config.serviceType === 'api-gateway' ? null : await startRelay(parts);
+  if (relay !== null && config.serviceType === 'message-relay') await startHealth(parts, relay);
   const api = config.serviceType === 'message-relay' ? null : await startApi({ ...parts, tokenKeys, relay });
   await announce(config, infrastructure, api, lifecycle);
   await startDemoAgent(parts, api, tokenKeys);
   if (infrastructure.origin !== 'configured') await banner(config, infrastructure, api, tokenKeys);
   logger.info({ service: config.serviceType, api, relay: relay !== null }, 'ready');
+}
+
+/** A relay without API tells its health by itself, if it is told where. */
+async function startHealth({ config, lifecycle, logger }: Parts, relay: Relay): Promise<void> {
+  const { healthPort: port } = config.relay;
+  if (port === null) return;
+  await lifecycle.start(
+    createHealthServer({ host: config.http.host, port, readiness: () => [relayCheck(relay)], logger }),
+  );
 }
 
 /** Anybody who can read the data folder can sign such tokens: whoever runs more than a try should know. */

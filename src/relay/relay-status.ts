@@ -17,6 +17,8 @@ export interface RelayStatus {
   readonly published: number;
   readonly retried: number;
   readonly failed: number;
+  /** The database did not take the last statement. */
+  readonly databaseAway: boolean;
   readonly delivery: DeliveryMode;
   /** The shards that it holds. */
   readonly shards: readonly ShardReport[];
@@ -29,8 +31,8 @@ const STUCK_AFTER_MS = 30_000;
  * Why a relay that could make progress makes none; null when it does, or when there is a reason that is not its own: nothing to do, no shard,
  * a broker or database that is away.
  */
-export function stuckReason({ state, since, lastProgressAt }: RelayStatus, now: number): string | null {
-  if (state !== 'draining') return null;
+export function stuckReason({ databaseAway, state, since, lastProgressAt }: RelayStatus, now: number): string | null {
+  if (state !== 'draining' || databaseAway) return null;
   const quiet = now - Math.max(since, lastProgressAt ?? 0);
   return quiet < STUCK_AFTER_MS ? null : `the relay has work and has sent nothing for ${Math.round(quiet / 1_000)} s`;
 }
@@ -48,10 +50,10 @@ export class StatusBoard {
     published: 0,
     retried: 0,
     failed: 0,
+    databaseAway: false,
     delivery: 'at-least-once',
     shards: [],
   };
-  #databaseAway = false;
   #rowsLocked = false;
   readonly #partitionsAway = new Set<number>();
   readonly #logger: Logger;
@@ -135,14 +137,14 @@ export class StatusBoard {
   }
 
   databaseAway(error: string): void {
-    if (!this.#databaseAway) this.#logger.warn({ error }, 'the database does not answer: trying again');
-    this.#databaseAway = true;
-    this.#status = { ...this.#status, lastError: error };
+    if (!this.#status.databaseAway) this.#logger.warn({ error }, 'the database does not answer: trying again');
+    this.#status = { ...this.#status, databaseAway: true, lastError: error };
   }
 
   databaseAnswered(): void {
-    if (this.#databaseAway) this.#logger.info('the database answers again');
-    this.#databaseAway = false;
+    if (!this.#status.databaseAway) return;
+    this.#logger.info('the database answers again');
+    this.#status = { ...this.#status, databaseAway: false };
   }
 
   /** What became of rows cannot be written, because somebody else has them locked. */

@@ -38,7 +38,7 @@ export interface RelayPorts {
   readonly logger: Logger;
 }
 
-export interface RelayOptions extends RelayConfig {
+export interface RelayOptions extends Omit<RelayConfig, 'healthPort'> {
   /** Most bytes of one partition in one send; must stay below the topic's max.message.bytes. Default 900,000. */
   readonly maxPartitionBytes?: number;
   /** Delays between probes of a broker, partition or database that is away. Default 200 ms to 10 s. */
