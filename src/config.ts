@@ -186,7 +186,7 @@ function read(reader: Reader): Config {
       healthPort: reader.optionalNumber('HEALTH_PORT', 1, 65_535) ?? null,
     },
     outbox: {
-      retention: reader.text('OUTBOX_RETENTION') === 'off' ? null : reader.seconds('OUTBOX_RETENTION', 60, 315_360_000),
+      retention: reader.text('OUTBOX_RETENTION') === 'off' ? null : reader.seconds('OUTBOX_RETENTION', 1, 315_360_000),
     },
     agent: { delay: reader.text('AGENT_DELAY') === 'off' ? null : reader.seconds('AGENT_DELAY', 0, 3_600) },
     tokenKeys: readTokenKeys(reader),

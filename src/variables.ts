@@ -77,7 +77,7 @@ export const VARIABLES = {
   },
   OUTBOX_RETENTION: {
     default: '604800',
-    meaning: 'Seconds for which published rows stay in event_outbox, 60–315360000; off: for ever',
+    meaning: 'Seconds for which published rows stay in event_outbox, 1–315360000; off: for ever',
   },
   AGENT_DELAY: {
     default: '5',

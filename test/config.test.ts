@@ -85,7 +85,7 @@ const SECONDS: readonly [VariableName, min: number, max: number, read: (env: Env
   ['REQUEST_TIMEOUT', 0.5, 300, (env) => loadConfig(env).http.requestTimeout],
   ['GENERATION_TIMEOUT', 1, 604_800, (env) => loadConfig(env).commands.generationTimeout],
   ['RELAY_POLL_INTERVAL', 0.01, 3_600, (env) => loadConfig(env).relay.pollInterval],
-  ['OUTBOX_RETENTION', 60, 315_360_000, (env) => loadConfig(env).outbox.retention ?? 0],
+  ['OUTBOX_RETENTION', 1, 315_360_000, (env) => loadConfig(env).outbox.retention ?? 0],
   ['AGENT_DELAY', 0, 3_600, (env) => loadConfig(env).agent.delay],
 ];
 
