@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 /** A statement that makes rows SENT, by its text or by the name under which it was prepared. */
-const MARK = /SET status = 'SENT'|mark[-_ ]?(?:sent|found)/iu;
+const MARK = /SET status = (?:CASE|'SENT')|mark[-_ ]?(?:sent|free|found)/iu;
 /** Milliseconds after which no mark is expected any more. */
 const NO_MARK = 5_000;
 
@@ -45,14 +45,23 @@ export class Link {
   /**
    * Resets every connection when the next mark passes: before it reaches the server, or when the server answers it, and the
    * answer is lost. Resolves with whether that has happened; false after 5 s without a mark.
+   *
+   * @param strike Called at that very moment, first.
    */
-  async cutAtMark(before: boolean): Promise<boolean> {
+  async cutAtMark(before: boolean, strike: () => void = () => {}): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const late = setTimeout(() => {
       this.#armed = null;
       resolve(false);
     }, NO_MARK);
-    this.#armed = { before, struck: () => resolve(true) };
+    this.#armed = {
+      before,
+      struck: () => {
+        strike();
+        this.cut();
+        resolve(true);
+      },
+    };
     const struck = await promise;
     clearTimeout(late);
     return struck;
@@ -86,16 +95,12 @@ export class Link {
       return;
     }
     this.#armed = null;
-    const strike = (): void => {
-      this.cut();
-      armed.struck();
-    };
     if (armed.before) {
-      strike();
+      armed.struck();
       return;
     }
     far.removeAllListeners('data');
-    far.once('data', strike);
+    far.once('data', armed.struck);
     far.write(bytes);
   }
 }

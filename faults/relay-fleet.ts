@@ -43,7 +43,7 @@ export class RelayProcess {
     return this.#crashes;
   }
 
-  /** SIGKILL; the supervisor starts it again. Resolves once the killed process has ended. */
+  /** SIGKILL, at this very moment; the supervisor starts it again. Resolves once the killed process has ended. */
   async kill(): Promise<void> {
     this.#killed = true;
     await this.#end('SIGKILL');

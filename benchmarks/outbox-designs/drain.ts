@@ -15,9 +15,8 @@ export interface Figures {
   readonly eventsPerSecond: number;
   /** Microseconds of processor time of the server's process; NaN where /proc cannot tell. Other work on the machine hardly moves it. */
   readonly cpuPerEvent: number;
-  /** Bytes that claims and marks wrote, and of these the pages that are written whole once per checkpoint. */
+  /** Bytes that claims and marks wrote. More, when a checkpoint comes in between: pages are written whole after it. */
   readonly walPerEvent: number;
-  readonly wholePagesPerEvent: number;
   /** Share of updates that touched no index; null: there were none. */
   readonly hot: number | null;
   /** Bytes of the table and its indexes at the end, and after VACUUM. */
@@ -75,8 +74,7 @@ async function drainIn(url: string, design: Design, { rows, batch, beside }: Wor
     return {
       eventsPerSecond: rows / ((total(claims) + total(marks)) / 1_000),
       cpuPerEvent: spent / rows,
-      walPerEvent: (after.bytes - before.bytes) / rows,
-      wholePagesPerEvent: ((after.pages - before.pages) * 8_192) / rows,
+      walPerEvent: (after - before) / rows,
       hot,
       ...atEnd,
       tableAfter: vacuumed.table,
@@ -111,17 +109,18 @@ async function work(relay: pg.Client, { claim, mark }: Design, rows: number, bat
 }
 
 async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client(url);
+  // As the relay's connection: to compile a statement takes longer than it runs.
+  const client = new pg.Client({ connectionString: url, options: '-c jit=off' });
   await client.connect();
   return client;
 }
 
-async function walOf(relay: pg.Client): Promise<{ bytes: number; pages: number }> {
+async function walOf(relay: pg.Client): Promise<number> {
   await relay.query('SELECT pg_stat_force_next_flush()');
-  const { rows } = await relay.query<{ bytes: string; pages: string }>(
-    'SELECT wal_bytes::text AS bytes, wal_fpi::text AS pages FROM pg_stat_get_backend_wal(pg_backend_pid())',
+  const { rows } = await relay.query<{ bytes: string }>(
+    'SELECT wal_bytes::text AS bytes FROM pg_stat_get_backend_wal(pg_backend_pid())',
   );
-  return { bytes: Number(rows[0]?.bytes), pages: Number(rows[0]?.pages) };
+  return Number(rows[0]?.bytes);
 }
 
 async function hotShare(writer: pg.Client, relay: pg.Client): Promise<number | null> {

@@ -1,26 +1,47 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Scenario } from '../scenario.ts';
+import { Link } from '../link.ts';
+import { promise, type Scenario } from '../scenario.ts';
 
-const KILLS = 50;
+const KILLS = 8;
 /** Milliseconds, at the most, between the first record of a relay's life and its end. */
-const LIFE = 800;
+const LIFE = 400;
+/** Small batches: a relay that starts has many rounds of claim, send and mark to be killed in. */
+const SMALL = { RELAY_BATCH_SIZE: '20', RELAY_BATCH_MAX: '50' };
 
-/** SIGKILL at random moments of a relay that is at work: between claim and send, send and acknowledgement, that and the mark. */
+/** SIGKILL of a relay that is at work: between claim and send, send and acknowledgement, that and the mark. */
 export const relayKilled: Scenario = {
   name: 'relay-killed',
-  about: `the only relay is killed at ${KILLS} random moments under load, and started again at once`,
+  about: `the only relay is killed ${KILLS} times under load, at random moments and exactly at its marks, and started again at once`,
   needs: { brokers: 1 },
   async run(world) {
     const { random, relays, workload } = world;
-    const relay = relays.start();
-    await workload.start({ rate: 400 });
-    for (let kill = 1; kill <= KILLS; kill += 1) {
-      await world.untilPublishing();
-      await sleep(random.between(0, LIFE));
-      world.fault(`kill ${kill} of ${KILLS}`);
-      await relay.kill();
+    const link = await Link.open(world.databaseUrl);
+    try {
+      const relay = relays.start({ ...SMALL, DATABASE_URL: link.url });
+      await workload.start({ rate: 400 });
+      let atMark = 0;
+      for (let kill = 1; kill <= KILLS; kill += 1) {
+        await world.untilPublishing();
+        await sleep(random.between(0, LIFE));
+        const moment = random.pick(['now', 'before its mark', 'after its mark'] as const);
+        world.fault(`killed ${moment}, ${kill} of ${KILLS}`);
+        const struck =
+          moment !== 'now' && (await link.cutAtMark(moment === 'before its mark', () => void relay.kill()));
+        if (struck) atMark += 1;
+        else await relay.kill();
+      }
+      world.healed();
+      const recovery = await world.untilRecovered();
+      await workload.stop();
+      await world.untilDrained();
+      await relays.stopAll();
+      return {
+        recovery,
+        figures: { 'killed at a mark': atMark },
+        violations: promise('the scenario kills at marks', atMark > 0, 'no mark was recognised on the link'),
+      };
+    } finally {
+      await link.close();
     }
-    world.healed();
-    return { recovery: await world.untilRecovered() };
   },
 };

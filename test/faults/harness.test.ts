@@ -8,7 +8,10 @@ import { SCENARIOS } from '../../faults/scenarios/index.ts';
 import { until } from '../../faults/until.ts';
 
 test('a seed repeats its numbers, another one does not', () => {
-  const numbers = (seed: number) => Array.from({ length: 5 }, seededRandom(seed).next);
+  const numbers = (seed: number) => {
+    const random = seededRandom(seed);
+    return Array.from({ length: 5 }, () => random.next());
+  };
   expect(numbers(7)).toEqual(numbers(7));
   expect(numbers(7)).not.toEqual(numbers(8));
 });
@@ -22,8 +25,8 @@ test('what is forked from a source does not depend on how much was taken from it
 
 test('numbers between bounds reach both and nothing beyond', () => {
   const random = seededRandom(1);
-  const seen = new Set(Array.from({ length: 200 }, () => random.between(2, 4)));
-  expect([...seen].toSorted()).toEqual([2, 3, 4]);
+  const seen = Array.from({ length: 200 }, () => random.between(2, 4));
+  expect(new Set(seen)).toEqual(new Set([2, 3, 4]));
   expect(() => random.pick([])).toThrow(RangeError);
 });
 
