@@ -8,8 +8,14 @@ import { startKafkaCluster, type KafkaCluster } from '../../faults/kafka-cluster
 import type { SessionId } from '../../src/genesis/ids.ts';
 import { CommittedRecords } from '../../src/kafka/committed-records.ts';
 import { KafkaPublisher } from '../../src/kafka/publisher.ts';
+import { KafkaTopicReader } from '../../src/kafka/topic-reader.ts';
 import { KafkaTransactionalPublisher } from '../../src/kafka/transactional-publisher.ts';
-import type { OutgoingRecord, Publisher, RecordOutcome } from '../../src/relay/ports.ts';
+import {
+  PublisherUnavailable,
+  type OutgoingRecord,
+  type Publisher,
+  type RecordOutcome,
+} from '../../src/relay/ports.ts';
 
 const PARTITIONS = 6;
 const folder = mkdtempSync(join(tmpdir(), 'genesis-three-'));
@@ -121,6 +127,20 @@ describe('when one of three brokers is killed', () => {
     expect(shardsThat(outcomes, 'unavailable')).toEqual(dead);
     for (const shard of dead) expect(outcomes.get(shard)).toMatchObject({ scope: 'partition' });
     expect(took).toBeLessThan(3_000);
+  });
+
+  it('what the others hold can be read, though it is known that its partitions have no leader', async () => {
+    await vi.waitFor(
+      async () => {
+        const { outcomes } = await sendTo(toAll('1').filter(({ shard }) => dead.includes(shard)));
+        expect(JSON.stringify([...outcomes.values()])).toContain('has no leader');
+      },
+      { timeout: 60_000, interval: 100 },
+    );
+    const reader = new KafkaTopicReader({ brokers: cluster.brokers, topic }, { patience: 200 });
+    for (const shard of others(dead)) expect(await reader.last(shard, signal)).toMatchObject({ offset: '0' });
+    for (const shard of dead) await expect(reader.last(shard, signal)).rejects.toThrow(PublisherUnavailable);
+    await reader.close();
   });
 
   it('a transaction is rolled back, and goes through without its partitions', async () => {

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { Connection, describeTransactionsV0 } from '@platformatic/kafka';
 import { afterEach, beforeEach, describe, expect, inject, it, test } from 'vitest';
 import type { SessionId } from '../../src/genesis/ids.ts';
 import { CommittedRecords } from '../../src/kafka/committed-records.ts';
 import { ensureTopic } from '../../src/kafka/topic.ts';
+import { TRANSACTION_TIMEOUT } from '../../src/kafka/transactional-client.ts';
 import { KafkaTransactionalPublisher } from '../../src/kafka/transactional-publisher.ts';
 import { PublisherUnavailable, type OutgoingRecord } from '../../src/relay/ports.ts';
 import { startTcpProxy } from '../relay/tcp-proxy.ts';
@@ -161,6 +163,15 @@ describe('two publishers with one transactional id', () => {
     expect(kinds(await newer.send([record(0, 'b')]))).toEqual(['acknowledged']);
     await expect.poll(committed).toEqual(['b']);
   });
+});
+
+test('the broker knows how long a transaction may stay open', async () => {
+  const [host = '', port = ''] = (inject('brokers')[0] ?? '').split(':');
+  const connection = new Connection('test-coordinator');
+  await connection.connect(host, Number(port));
+  const { transactionStates } = await describeTransactionsV0.api.async(connection, [topic]);
+  expect(transactionStates).toMatchObject([{ transactionalId: topic, transactionTimeoutMs: TRANSACTION_TIMEOUT }]);
+  await connection.close();
 });
 
 test('a transactional id that was never used can be fenced', async () => {
