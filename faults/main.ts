@@ -13,7 +13,7 @@ import type { Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 
 const USAGE = `npm run faults -- <scenario>… | all   [--seed N] [--runs N] [--delivery at-least-once|exactly-once|both]
-                 [--json FILE] [--code FOLDER] [--keep] [--quiet]
+                 [--scale N] [--json FILE] [--code FOLDER] [--keep] [--quiet]
 npm run faults -- --mutations [NAME…]   puts defects in, one by one; each must be found
 npm run faults -- --list`;
 const ROOT = join(import.meta.dirname, '..');
@@ -23,6 +23,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     seed: { type: 'string' },
     runs: { type: 'string', default: '1' },
+    scale: { type: 'string', default: '1' },
     delivery: { type: 'string', default: 'at-least-once' },
     json: { type: 'string' },
     code: { type: 'string', default: ROOT },
@@ -40,6 +41,8 @@ interface Plan {
   readonly code: string;
 }
 
+// Each relay of a campaign listens for the end.
+process.setMaxListeners(0);
 const folder = mkdtempSync(join(tmpdir(), 'genesis-faults-'));
 const pool = new InfrastructurePool(folder);
 let runs = 0;
@@ -53,7 +56,8 @@ async function run({ scenario, delivery, seed, code }: Plan): Promise<RunReport>
   const tell = (line: string): void => {
     if (!options.quiet) console.log(`  ${new Date().toISOString().slice(11, 23)} ${line}`);
   };
-  const report = await runScenario(scenario, { infrastructure, code, folder: own, seed, delivery, tell });
+  const scale = Number(options.scale);
+  const report = await runScenario(scenario, { infrastructure, code, folder: own, seed, delivery, scale, tell });
   const line = JSON.stringify(report);
   console.log(line);
   if (options.json !== undefined) appendFileSync(options.json, `${line}\n`);

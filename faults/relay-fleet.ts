@@ -31,6 +31,11 @@ export class RelayProcess {
     this.log = join(options.folder, `relay-${number}.log`);
     this.#options = options;
     this.#launch();
+    // However this process ends by itself, no relay runs on.
+    process.once('exit', () => {
+      this.#stopping = true;
+      this.#child?.kill('SIGKILL');
+    });
   }
 
   /** When the process that runs now was started, by the monotonic clock. */

@@ -23,6 +23,8 @@ export interface WorldOptions {
   readonly folder: string;
   readonly seed: number;
   readonly delivery: DeliveryMode;
+  /** Multiplies how many faults a scenario has. */
+  readonly scale: number;
   /** More than what happens is said to. */
   readonly tell: (line: string) => void;
 }
@@ -49,6 +51,7 @@ export class World {
   readonly workload: Workload;
   readonly latency = new LatencyProbe();
   readonly tell: (line: string) => void;
+  readonly #scale: number;
   readonly #database: pg.Pool;
   readonly #tail: TopicTail;
   readonly #offsets: CommittedRecords;
@@ -67,6 +70,7 @@ export class World {
     this.folder = folder;
     this.code = code;
     this.tell = options.tell;
+    this.#scale = options.scale;
     this.evidence = new Evidence(join(folder, 'evidence.db'));
     this.#database = new pg.Pool({ connectionString: databaseUrl, max: 3 });
     // Idle connections end when a run ends its server.
@@ -128,6 +132,11 @@ export class World {
   async query<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
     const { rows } = await this.#database.query<Row>(text, [...values]);
     return rows;
+  }
+
+  /** How many of something that is so many times at scale 1; at least one. */
+  times(count: number): number {
+    return Math.max(1, Math.round(count * this.#scale));
   }
 
   /** Counts a fault. */

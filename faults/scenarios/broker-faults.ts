@@ -10,13 +10,14 @@ export const brokerKilled: Scenario = {
   needs: { brokers: 1 },
   async run(world) {
     const node = world.infrastructure.cluster.node(1);
+    const kills = world.times(KILLS);
     world.relays.start();
     await world.workload.start({ rate: 400 });
-    for (let kill = 1; kill <= KILLS; kill += 1) {
+    for (let kill = 1; kill <= kills; kill += 1) {
       await world.untilPublishing(120_000);
       await sleep(world.random.between(0, 3_000));
       const signal = kill % 3 === 0 ? 'SIGTERM' : 'SIGKILL';
-      world.fault(`${signal} to the broker, ${kill} of ${KILLS}`);
+      world.fault(`${signal} to the broker, ${kill} of ${kills}`);
       await node.kill(signal);
       await sleep(world.random.between(0, 2_000));
       await node.start();
@@ -59,12 +60,13 @@ export const brokerFrozen: Scenario = {
   needs: { brokers: 1 },
   async run(world) {
     const node = world.infrastructure.cluster.node(1);
+    const freezes = world.times(5);
     world.relays.start();
     await world.workload.start({ rate: 200 });
-    for (let freeze = 1; freeze <= 5; freeze += 1) {
+    for (let freeze = 1; freeze <= freezes; freeze += 1) {
       await world.untilPublishing(120_000);
       await sleep(world.random.between(0, 2_000));
-      world.fault(`the broker freezes, ${freeze} of 5`);
+      world.fault(`the broker freezes, ${freeze} of ${freezes}`);
       node.freeze();
       await sleep(15_000);
       node.thaw();
@@ -84,8 +86,9 @@ export const leadersMoved: Scenario = {
     world.relays.start();
     await world.workload.start({ rate: 300 });
     await world.untilPublishing();
-    for (let round = 1; round <= 3; round += 1) {
-      world.fault(`all leaders move, ${round} of 3`);
+    const rounds = world.times(3);
+    for (let round = 1; round <= rounds; round += 1) {
+      world.fault(`all leaders move, ${round} of ${rounds}`);
       await cluster.admin.moveLeaders(topic);
       await world.untilPublishing();
       const killed = world.random.between(1, 3);

@@ -51,7 +51,8 @@ export const mixed: Scenario = {
     const relays = [world.relays.start(), world.relays.start(), world.relays.start()];
     await world.workload.start({ rate: 300 });
     await world.untilPublishing();
-    for (let done = 0; done < FAULTS; done += 1) {
+    const count = world.times(FAULTS);
+    for (let done = 0; done < count; done += 1) {
       const fault = random.pick(faults);
       const kill = faults[0];
       const beside = random.chance(0.3) && kill !== undefined && fault !== kill ? [kill] : [];

@@ -11,11 +11,12 @@ export const postgresRestarted: Scenario = {
     world.relays.start();
     world.relays.start();
     await world.workload.start({ rate: 400 });
-    for (let stop = 1; stop <= 5; stop += 1) {
+    const stops = world.times(5);
+    for (let stop = 1; stop <= stops; stop += 1) {
       await world.untilPublishing();
       await sleep(world.random.between(500, 4_000));
       const signal = stop % 3 === 0 ? 'SIGKILL' : 'SIGQUIT';
-      world.fault(`${signal} to PostgreSQL, ${stop} of 5`);
+      world.fault(`${signal} to PostgreSQL, ${stop} of ${stops}`);
       await postgres.kill(signal);
       await sleep(world.random.between(0, 3_000));
       await postgres.start();
@@ -37,11 +38,12 @@ export const linkCut: Scenario = {
     try {
       world.relays.start({ DATABASE_URL: link.url });
       await world.workload.start({ rate: 400 });
-      for (let cut = 1; cut <= CUTS; cut += 1) {
+      const cuts = world.times(CUTS);
+      for (let cut = 1; cut <= cuts; cut += 1) {
         await world.untilPublishing();
         await sleep(world.random.between(0, 500));
         const moment = world.random.pick(['before the mark', 'after the mark', 'now'] as const);
-        world.fault(`the links are cut ${moment}, ${cut} of ${CUTS}`);
+        world.fault(`the links are cut ${moment}, ${cut} of ${cuts}`);
         if (moment === 'now') link.cut();
         else if (await link.cutAtMark(moment === 'before the mark')) atMark += 1;
       }

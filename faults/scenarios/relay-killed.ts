@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Link } from '../link.ts';
 import { promise, type Scenario } from '../scenario.ts';
 
-const KILLS = 8;
+const KILLS = 50;
 /** Milliseconds, at the most, between the first record of a relay's life and its end. */
 const LIFE = 400;
 /** Small batches: a relay that starts has many rounds of claim, send and mark to be killed in. */
@@ -19,12 +19,13 @@ export const relayKilled: Scenario = {
     try {
       const relay = relays.start({ ...SMALL, DATABASE_URL: link.url });
       await workload.start({ rate: 400 });
+      const kills = world.times(KILLS);
       let atMark = 0;
-      for (let kill = 1; kill <= KILLS; kill += 1) {
+      for (let kill = 1; kill <= kills; kill += 1) {
         await world.untilPublishing();
         await sleep(random.between(0, LIFE));
         const moment = random.pick(['now', 'before its mark', 'after its mark'] as const);
-        world.fault(`killed ${moment}, ${kill} of ${KILLS}`);
+        world.fault(`killed ${moment}, ${kill} of ${kills}`);
         const struck =
           moment !== 'now' && (await link.cutAtMark(moment === 'before its mark', () => void relay.kill()));
         if (struck) atMark += 1;

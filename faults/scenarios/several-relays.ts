@@ -13,10 +13,12 @@ export const relayFrozen: Scenario = {
     const relays = [world.relays.start(), world.relays.start(), world.relays.start()];
     await world.workload.start({ rate: 400 });
     await world.untilPublishing();
-    for (const [at, frozen] of FREEZES.entries()) {
+    const freezes = world.times(FREEZES.length);
+    for (let at = 0; at < freezes; at += 1) {
+      const frozen = FREEZES[at % FREEZES.length] ?? 0;
       await sleep(world.random.between(500, 6_000));
       const relay = world.random.pick(relays);
-      world.fault(`relay ${relay.number} is frozen for ${frozen} ms, ${at + 1} of ${FREEZES.length}`);
+      world.fault(`relay ${relay.number} is frozen for ${frozen} ms, ${at + 1} of ${freezes}`);
       relay.freeze();
       await sleep(frozen);
       relay.thaw();
@@ -38,8 +40,9 @@ export const relaysScaled: Scenario = {
     const first = relays.start();
     await world.workload.start({ rate: 400 });
     await world.untilPublishing();
-    for (let round = 1; round <= 3; round += 1) {
-      world.fault(`two more relays, ${round} of 3`);
+    const rounds = world.times(3);
+    for (let round = 1; round <= rounds; round += 1) {
+      world.fault(`two more relays, ${round} of ${rounds}`);
       const [second, third] = [relays.start(), relays.start()];
       await sleep(random.between(3_000, 8_000));
       world.fault('one of the three is killed and comes back');
