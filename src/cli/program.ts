@@ -1,11 +1,13 @@
 import { Command } from 'commander';
 import { endpointsCommand } from './endpoints.ts';
 import { migrateCommand } from './migrate.ts';
+import { outboxCommand } from './outbox.ts';
 import { rebuildCommand } from './rebuild.ts';
 import { reconcileCommand } from './reconcile.ts';
 import { recoverCommand } from './recover.ts';
 import { republishCommand } from './republish.ts';
 import { runCommands, type Actions } from './run.ts';
+import { shardsCommand } from './shards.ts';
 import { tokenCommand } from './token.ts';
 import { verifyCommand } from './verify.ts';
 
@@ -25,6 +27,8 @@ export function createProgram(actions: Actions, env: Environment, version: strin
     migrateCommand(env),
     tokenCommand(env),
     endpointsCommand(env),
+    outboxCommand(env),
+    shardsCommand(env),
     verifyCommand(env),
     rebuildCommand(env),
     reconcileCommand(env),
@@ -41,6 +45,10 @@ First steps:
   $ npx genesis start                     API and relay, with their own PostgreSQL and Kafka in .genesis/
   $ npx genesis token --user ada          a token for development, to send as "Authorization: Bearer …"
   $ npx genesis endpoints --json          where API, PostgreSQL and Kafka can be reached
+
+When events do not come out:
+  $ npx genesis outbox                    what is not published; \`outbox why SESSION\` says why, and what to do
+  $ npx genesis shards                    who drains each shard, and its last error
 
 In production, with DATABASE_URL, KAFKA_BROKERS and JWT_JWKS_URL set:
   $ npx genesis migrate && npx genesis api    as many of it as you like
