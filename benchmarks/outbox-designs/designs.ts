@@ -49,7 +49,7 @@ export const DESIGNS: readonly Design[] = [
               SELECT FROM event_outbox AS earlier
               WHERE earlier.key = pending.key AND earlier.id < pending.id
                 AND (earlier.status = 'FAILED' OR (earlier.status = 'PENDING' AND earlier.retry_count > 0)) OFFSET 0)
-            ORDER BY id LIMIT $2`,
+            ORDER BY pending.id LIMIT $2`,
     mark: marking('mark-free'),
   },
   heapOnly(100),
@@ -59,7 +59,7 @@ export const DESIGNS: readonly Design[] = [
   {
     name: 'delete',
     ddl: 'ALTER TABLE event_outbox SET (fillfactor = 100); DROP TRIGGER event_outbox_delete ON event_outbox',
-    claim: `SELECT ${COLUMNS} FROM event_outbox WHERE id >= $1 ORDER BY id LIMIT $2`,
+    claim: `SELECT ${COLUMNS} FROM event_outbox WHERE id >= $1 ORDER BY event_outbox.id LIMIT $2`,
     mark: 'DELETE FROM event_outbox WHERE id = ANY ($1::bigint[])',
   },
   {
@@ -67,7 +67,7 @@ export const DESIGNS: readonly Design[] = [
     ddl: `ALTER TABLE event_outbox SET (fillfactor = 100);
           CREATE TABLE progress (shard integer PRIMARY KEY, id bigint NOT NULL) WITH (fillfactor = 10);
           INSERT INTO progress VALUES (0, 0)`,
-    claim: `SELECT ${COLUMNS} FROM event_outbox WHERE id >= $1 ORDER BY id LIMIT $2`,
+    claim: `SELECT ${COLUMNS} FROM event_outbox WHERE id >= $1 ORDER BY event_outbox.id LIMIT $2`,
     mark: 'UPDATE progress SET id = ($1::bigint[])[cardinality($1::bigint[])]',
   },
 ];

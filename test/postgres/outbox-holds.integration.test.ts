@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { SessionId } from '../../src/genesis/ids.ts';
 import type { AfterRefusal } from '../../src/relay/ports.ts';
 import { afterRefusal } from '../../src/relay/retry-policy.ts';
 import { SHARDS, startOutboxRig, type OutboxRig } from './outbox-rig.ts';
@@ -256,6 +257,43 @@ describe('beside an operator’s open transaction', () => {
     await operator.end();
     expect(await rig.hold(key)).toEqual({ next: 1, blocked: null, waits: '-infinity' });
     expect(await drain()).toBe('1h,2h');
+  });
+
+  /** Lets `change` be committed while the store settles the hold by what it has seen before. */
+  async function whileSettling(key: SessionId, change: () => Promise<unknown>): Promise<void> {
+    const gate = await rig.connect();
+    await gate.query('BEGIN; SELECT FROM relay_shards FOR UPDATE');
+    const settling = rig.store.settleHolds([{ key, nextSequence: 1 }]);
+    const waiting = `SELECT count(*)::int AS count FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await vi.waitFor(async () => expect(await rig.value(waiting)).toEqual({ count: 1 }), {
+      timeout: 10_000,
+      interval: 5,
+    });
+    await change();
+    await gate.query('ROLLBACK');
+    await settling;
+    await gate.end();
+  }
+
+  it('nor a retry that is committed while the hold is being settled', async () => {
+    const { key, ids } = await rig.session(2);
+    await charge(ids[0], { kind: 'fail' });
+    await rig.run("UPDATE event_outbox_holds SET blocked_by = NULL, waits_until = '-infinity' WHERE key = $1", [key]);
+    await whileSettling(key, () => rig.run("UPDATE event_outbox SET status = 'PENDING' WHERE id = $1", [ids[0]]));
+    expect(await rig.hold(key)).toEqual({ next: 1, blocked: null, waits: '-infinity' });
+    expect(await drain()).toBe('1h,2h');
+  });
+
+  it('an event that is written while its session leaves the hold is claimed', async () => {
+    const { key, ids } = await rig.session(1);
+    await charge(ids[0], SOON);
+    await rig.store.markSent([{ id: ids[0] ?? 0, partition: 3, offset: '1' }]);
+    const { horizon } = await rig.claim();
+    const added: number[] = [];
+    await whileSettling(key, async () => added.push(await rig.insert(key, 2)));
+    expect(await rig.hold(key)).toBeUndefined();
+    expect(await rig.claimedIds({ floor: horizon })).toEqual(added);
   });
 
   it('two who change rows of one session at once leave one hold that covers both', async () => {
