@@ -1,20 +1,25 @@
 import { KafkaPublisher } from '../kafka/publisher.ts';
 import { KafkaTopicReader } from '../kafka/topic-reader.ts';
 import { KafkaTransactionalPublisher } from '../kafka/transactional-publisher.ts';
+import { CleanUp } from '../outbox/clean-up.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
 import { createRelayGroup } from '../postgres/relay-group.ts';
+import { createSettledRows } from '../postgres/settled-rows.ts';
 import { readSettings, type DatabaseSettings } from '../postgres/settings.ts';
 import { DatabaseWakeup } from '../postgres/wakeup.ts';
 import type { Wakeup } from '../relay/ports.ts';
 import type { Published } from '../relay/record-outcomes.ts';
 import { Relay } from '../relay/relay.ts';
+import { closing } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
 import { untilAvailable } from './until-available.ts';
 import { withTopic } from './with-topic.ts';
 
 /** Milliseconds that the database may take to tell its settings. */
 const SETTINGS_LIMIT = 3_000;
+/** Milliseconds that one step of the clean-up may take. */
+const CLEAN_UP_LIMIT = 10_000;
 
 /** The relay, and what it does before it can begin: learn the number of shards, make sure of the topic. */
 export async function startRelay(parts: Parts): Promise<Relay> {
@@ -38,7 +43,16 @@ export async function startRelay(parts: Parts): Promise<Relay> {
     { ...config.relay, onPublished: (published) => tellPublished(parts, published) },
   );
   await lifecycle.start(withTopic(relay, parts, shards));
+  await startCleanUp(parts);
   return relay;
+}
+
+async function startCleanUp({ config, infrastructure, lifecycle, logger }: Parts): Promise<void> {
+  const { retention } = config.outbox;
+  if (retention === null) return;
+  const pool = createPool({ ...infrastructure.database, poolSize: 1 }, 'genesis-clean-up', logger);
+  await lifecycle.start(closing('clean-up pool', () => pool.end()));
+  await lifecycle.start(new CleanUp(createSettledRows(createRead(pool, CLEAN_UP_LIMIT)), { retention }, logger));
 }
 
 /** Hints of the API in this process, and of those in others. */

@@ -109,7 +109,7 @@ async function findTopic(admin: Admin, kafka: KafkaConfig, retries: number): Pro
   } catch (error) {
     if (errorWords(error).includes('Unknown topic')) return null;
     if (says(error, 'TOPIC_AUTHORIZATION_FAILED')) {
-      const rights = grantCommand(kafka, ['Describe', 'Write', 'DescribeConfigs']);
+      const rights = grantCommand(kafka, ['Describe', 'Read', 'Write', 'DescribeConfigs']);
       throw new TopicError(`topic ${kafka.topic} may not be seen by this user: grant the rights with ${rights}`);
     }
     if (says(error, 'INVALID_TOPIC_EXCEPTION')) {
