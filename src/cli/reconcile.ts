@@ -9,6 +9,7 @@ import { createRead } from '../postgres/read.ts';
 import { readSettings } from '../postgres/settings.ts';
 import { interrupted } from './interrupted.ts';
 import { count, counted, Progress } from './progress.ts';
+import { followStream } from './reconcile-follow.ts';
 import { FindingList } from './stream-report.ts';
 import { WHICH_DATABASE, withDatabase } from './with-database.ts';
 import { kafkaConfig, WHICH_CLUSTER, withTopic } from './with-topic.ts';
@@ -20,12 +21,17 @@ interface ReconcileCommandOptions {
   readonly from?: bigint;
   readonly show: number;
   readonly json?: true;
+  readonly follow?: true;
+  readonly sinceNow?: true;
+  readonly interval: number;
 }
 
 const HELP = `
 Reads the whole topic and all events side by side: every event that counts as published must be in the topic, once, in order, with its
 own bytes; every record must be an event. Reads only; commands and the relay may go on. Memory is bounded: what does not fit is sorted
 in the folder for temporary files (TMPDIR), ${ENTRY_BYTES} bytes a record, and removed at the end.
+With --follow it goes on with what is new, prints what it finds as it finds it, and waits for a database or broker that is away, until
+Ctrl-C or SIGTERM ends it.
 Exit code: 0 they agree · 1 they do not (each kind is counted, the first of each are told), or it could not be checked · 2 wrong usage
 With --json one line {"events","records",…,"differences":{"LOST":0,…},"findings":[…]}. What it all means: docs/operations/reconcile.md`;
 
@@ -39,20 +45,32 @@ export function reconcileCommand(env: Environment): Command {
     .option('--from <offset>', 'only records from this offset on; takes one --partition', parseOffset)
     .addOption(new Option('--show <number>', 'how many of each kind to tell').argParser(parseCount).default(10))
     .option('--json', 'one line of JSON')
+    .option('--follow', 'then go on with what is new')
+    .option('--since-now', 'with --follow: leave out what is there already')
+    .addOption(
+      new Option('--interval <seconds>', 'with --follow: between two looks').argParser(parseSeconds).default(10),
+    )
     .addHelpText('after', `${HELP}${WHICH_DATABASE}${WHICH_CLUSTER}`)
     .action(async (options: ReconcileCommandOptions, command: Command) => {
-      if (options.from !== undefined && options.partition?.length !== 1) {
-        command.error('error: --from takes exactly one --partition: offsets belong to a partition');
-      }
+      checkUsage(options, command);
       const differences = await withDatabase(env, 'genesis-reconcile', async (pool) => {
         const { shards } = await readSettings(createRead(pool, 10_000));
         return withTopic(await kafkaConfig(env), 'genesis-reconcile', (topic) => {
           const partitionOf = (id: SessionId) => shardOf(id, shards);
-          return run(options, { store: createReconcileStore(pool), topic, partitionOf });
+          const sources = { store: createReconcileStore(pool), topic, partitionOf };
+          return options.follow ? followStream(options, sources) : run(options, sources);
         });
       });
       if (differences > 0) process.exitCode = 1;
     });
+}
+
+function checkUsage({ from, partition, follow, sinceNow }: ReconcileCommandOptions, command: Command): void {
+  if (from !== undefined && partition?.length !== 1) {
+    command.error('error: --from takes exactly one --partition: offsets belong to a partition');
+  }
+  if (follow && partition !== undefined) command.error('error: --follow looks at all partitions');
+  if (sinceNow && !follow) command.error('error: --since-now goes with --follow');
 }
 
 type Sources = Pick<Parameters<typeof reconcile>[0], 'store' | 'partitionOf'> & { readonly topic: TopicLog };
@@ -119,6 +137,12 @@ function collectPartition(value: string, before: readonly number[] | undefined):
 function parseOffset(value: string): bigint {
   if (!/^\d{1,18}$/u.test(value)) throw new InvalidArgumentError('It must be an offset: a whole number from 0.');
   return BigInt(value);
+}
+
+function parseSeconds(value: string): number {
+  const seconds = Number(value);
+  if (/^\d+(\.\d+)?$/u.test(value) && seconds >= 0.1 && seconds <= 3_600) return seconds;
+  throw new InvalidArgumentError('It must be a number of seconds from 0.1 to 3600.');
 }
 
 function parseCount(value: string): number {

@@ -88,6 +88,8 @@ export interface ReconcileStore {
   eventsAfter(after: Place | null, limit: number): Promise<readonly LoggedEvent[]>;
   /** The events at these places, in no order; those that do not exist are missing. */
   eventsAt(places: readonly Place[]): Promise<readonly PlacedEvent[]>;
+  /** The highest id below which every row is settled: published, or discarded and its marker sent. Looks through the outbox once. */
+  lastSettled(): Promise<number>;
   /** Rows with ids above `after`, at most `limit`. */
   rowsAfter(after: number, limit: number): Promise<OutboxPage>;
   /** Those of these rows that exist. */

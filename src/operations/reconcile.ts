@@ -7,7 +7,7 @@ import type { StreamFinding } from './stream-findings.ts';
 import { StreamJudge, type JudgeScope, type ReadRange, type StreamCounts } from './stream-judge.ts';
 
 /** Events that one statement reads. */
-const PAGE = 2_000;
+const PAGE = 1_000;
 
 export interface ReconcileOptions {
   readonly store: ReconcileStore;

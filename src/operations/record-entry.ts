@@ -82,13 +82,20 @@ function encodeUuid(uuid: string, words: Uint32Array, at: number): void {
   words[at + 3] = Number.parseInt(uuid.slice(28, 36), 16);
 }
 
+/** 16 bits in hex. */
+const HEX = Array.from({ length: 0x1_0000 }, (_, number) => number.toString(16).padStart(4, '0'));
+
 function decodeUuid(words: Uint32Array, at: number): string {
-  const hex = `${hex8(words[at])}${hex8(words[at + 1])}${hex8(words[at + 2])}${hex8(words[at + 3])}`;
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  const [a = 0, b = 0, c = 0, d = 0] = [words[at], words[at + 1], words[at + 2], words[at + 3]];
+  return `${high(a)}${low(a)}-${high(b)}-${low(b)}-${high(c)}-${low(c)}${high(d)}${low(d)}`;
 }
 
-function hex8(word = 0): string {
-  return word.toString(16).padStart(8, '0');
+function high(word: number): string {
+  return HEX[word >>> 16] ?? '';
+}
+
+function low(word: number): string {
+  return HEX[word & 0xffff] ?? '';
 }
 
 function encode64(value: bigint, words: Uint32Array, at: number): void {

@@ -66,7 +66,7 @@ export class StreamJudge {
   readonly #tell: (finding: StreamFinding) => void;
   readonly #counts = { events: 0, records: 0, published: 0, markers: 0, pending: 0, unmarked: 0 };
   #current: Current | null = null;
-  #last: { readonly sessionId: SessionId; readonly eventId: string } | null = null;
+  #last: { readonly sessionId: SessionId; readonly eventId: string; readonly partition: number } | null = null;
   /** Where the nearest earlier event of the session stands that is in the topic. */
   #before: bigint | null = null;
   /** Events of the session that were not found since, and need not be: unless a later one is. */
@@ -89,12 +89,13 @@ export class StreamJudge {
 
   begin(logged: LoggedEvent): void {
     const { aggregateId } = logged.event;
-    if (this.#last?.sessionId !== aggregateId) {
+    const last = this.#last?.sessionId === aggregateId ? this.#last : null;
+    if (last === null) {
       this.#before = null;
       this.#absent = null;
     }
-    const previous = this.#last?.sessionId === aggregateId ? this.#last.eventId : null;
-    const partition = this.#scope.partitionOf(aggregateId);
+    const previous = last?.eventId ?? null;
+    const partition = last?.partition ?? this.#scope.partitionOf(aggregateId);
     const inScope = this.#scope.ranges.has(partition);
     const nothing = { digest: null, records: 0, first: null, atItsPlace: false };
     this.#current = { ...logged, previous, partition, inScope, ...nothing };
@@ -121,7 +122,8 @@ export class StreamJudge {
     const current = this.#current;
     if (current === null) throw new Error('an event is ended that was not begun');
     this.#current = null;
-    this.#last = { sessionId: current.event.aggregateId, eventId: current.event.eventId };
+    const { aggregateId: sessionId, eventId } = current.event;
+    this.#last = { sessionId, eventId, partition: current.partition };
     if (!current.inScope && current.records === 0) return;
     this.#counts.events += 1;
     if (current.records === 0) this.#judgeAbsent(current);

@@ -11,6 +11,12 @@ const EVENTS_AT = { name: 'reconcile-events-at', text: sql('operations/events-at
 const ROWS_AFTER = { name: 'reconcile-rows-after', text: sql('operations/rows-after') };
 const ROWS_OF = { name: 'reconcile-rows-of', text: sql('operations/rows-of') };
 const CLOCK = { name: 'reconcile-clock', text: 'SELECT clock_timestamp() AS now' };
+const LAST_SETTLED = {
+  name: 'reconcile-last-settled',
+  text: `SELECT coalesce(
+    (SELECT min(id) - 1 FROM event_outbox WHERE status IN ('PENDING', 'FAILED') OR (status = 'DISCARDED' AND sent_at IS NULL)),
+    (SELECT max(id) FROM event_outbox), 0)::float8 AS id`,
+};
 const COUNT = {
   name: 'reconcile-count',
   text: `SELECT greatest(reltuples, 0)::float8 AS events FROM pg_class WHERE oid = 'domain_events'::regclass`,
@@ -43,6 +49,7 @@ export function createReconcileStore(pool: Pool): ReconcileStore {
       const columns = [places.map(({ sessionId }) => sessionId), places.map(({ sequence }) => sequence)];
       return (await read<PlacedRow>(EVENTS_AT, columns)).map(toPlaced);
     },
+    lastSettled: async () => (await read<{ id: number }>(LAST_SETTLED, [])).at(0)?.id ?? 0,
     async rowsAfter(after, limit) {
       type Page = { readonly oldest: string; readonly next: string; readonly rows: readonly OutboxRow[] | null };
       const [page] = await read<Page>(ROWS_AFTER, [after, limit]);
