@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Claim, ClaimedRow } from '../../src/relay/ports.ts';
 import { SHARDS, startOutboxRig, type OutboxRig } from './outbox-rig.ts';
 import { randomOf, Writers } from './outbox-writers.ts';
@@ -140,8 +141,19 @@ describe('beside many writers who take ids early and commit late', () => {
 });
 
 describe('the horizon', () => {
+  let writers: pg.Client[] = [];
+  const connect = async () => {
+    const client = await rig.connect();
+    writers.push(client);
+    return client;
+  };
+  afterEach(async () => {
+    for (const client of writers) await client.end();
+    writers = [];
+  });
+
   it('stays behind an id that may still come, and passes it with its end', async () => {
-    const writer = await rig.connect();
+    const writer = await connect();
     await writer.query('BEGIN');
     await writer.query("SELECT nextval('event_outbox_id_seq')");
     const { ids } = await rig.session(2);
@@ -153,12 +165,11 @@ describe('the horizon', () => {
     await writer.query('SAVEPOINT a; SELECT 1; ROLLBACK TO a');
     expect((await rig.claim()).horizon).toBeLessThanOrEqual(1);
     await writer.query('ROLLBACK');
-    await writer.end();
     expect((await rig.claim()).horizon).toBe((ids[1] ?? 0) + 1);
   });
 
   it('moves on though there is never a moment without writers', async () => {
-    const [one, two] = [await rig.connect(), await rig.connect()];
+    const [one, two] = [await connect(), await connect()];
     const take = async (client: typeof one) => {
       await client.query('BEGIN');
       await client.query("SELECT nextval('event_outbox_id_seq')");
@@ -173,6 +184,5 @@ describe('the horizon', () => {
       await rig.claim();
     }
     expect((await rig.claim()).horizon).toBeGreaterThan(8);
-    await Promise.all([one.end(), two.end()]);
   });
 });
