@@ -9,6 +9,7 @@ import { migrate } from '../src/postgres/migrate.ts';
 import type { DeliveryMode } from '../src/relay/ports.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import { Evidence } from './judge/evidence.ts';
+import type { Expectations } from './judge/judge.ts';
 import { LatencyProbe } from './latency.ts';
 import { seededRandom, type Random } from './random.ts';
 import { RelayFleet } from './relay-fleet.ts';
@@ -137,6 +138,11 @@ export class World {
   /** How many of something that is so many times at scale 1; at least one. */
   times(count: number): number {
     return Math.max(1, Math.round(count * this.#scale));
+  }
+
+  /** So many copies are allowed at least once; exactly once, none. */
+  duplicatesAtMost(count: number): Expectations {
+    return { duplicates: this.delivery === 'exactly-once' ? 0 : count };
   }
 
   /** Counts a fault. */

@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Link } from '../link.ts';
 import { promise, type Scenario } from '../scenario.ts';
+import { duplicatesOf, SMALL_BATCHES } from './small-batches.ts';
 
 const KILLS = 50;
 /** Milliseconds, at the most, between the first record of a relay's life and its end. */
 const LIFE = 400;
-/** Small batches: a relay that starts has many rounds of claim, send and mark to be killed in. */
-const SMALL = { RELAY_BATCH_SIZE: '20', RELAY_BATCH_MAX: '50' };
-
 /** SIGKILL of a relay that is at work: between claim and send, send and acknowledgement, that and the mark. */
 export const relayKilled: Scenario = {
   name: 'relay-killed',
@@ -17,7 +15,7 @@ export const relayKilled: Scenario = {
     const { random, relays, workload } = world;
     const link = await Link.open(world.databaseUrl);
     try {
-      const relay = relays.start({ ...SMALL, DATABASE_URL: link.url });
+      const relay = relays.start({ ...SMALL_BATCHES, DATABASE_URL: link.url });
       await workload.start({ rate: 400 });
       const kills = world.times(KILLS);
       let atMark = 0;
@@ -38,6 +36,7 @@ export const relayKilled: Scenario = {
       await relays.stopAll();
       return {
         recovery,
+        expectations: world.duplicatesAtMost(duplicatesOf(kills)),
         figures: { 'killed at a mark': atMark },
         violations: promise('the scenario kills at marks', atMark > 0, 'no mark was recognised on the link'),
       };

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scenario } from '../scenario.ts';
+import { duplicatesOf, SMALL_BATCHES } from './small-batches.ts';
 
 /** Longer than the lease (5 s) by far, and about as long as it is. */
 const FREEZES = [12_000, 5_200, 4_800, 7_000, 12_000];
@@ -10,7 +11,7 @@ export const relayFrozen: Scenario = {
     'one of three relays is frozen (SIGSTOP) past its lease and goes on as if nothing had been, five times under load',
   needs: { brokers: 1 },
   async run(world) {
-    const relays = [world.relays.start(), world.relays.start(), world.relays.start()];
+    const relays = [1, 2, 3].map(() => world.relays.start(SMALL_BATCHES));
     await world.workload.start({ rate: 400 });
     await world.untilPublishing();
     const freezes = world.times(FREEZES.length);
@@ -27,7 +28,7 @@ export const relayFrozen: Scenario = {
     const recovery = await world.untilRecovered();
     // A zombie that still sends what it had in memory does so at once.
     await sleep(3_000);
-    return { recovery };
+    return { recovery, expectations: world.duplicatesAtMost(duplicatesOf(freezes)) };
   },
 };
 
