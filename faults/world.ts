@@ -171,6 +171,21 @@ export class World {
     return ranges.reduce((sum, { end }) => sum + Number(end), 0);
   }
 
+  /** Resolves once so many relays hold shards, and all shards are held. */
+  async untilShared(relays: number): Promise<void> {
+    await until(
+      `${relays} relays that share the shards`,
+      async () => {
+        const [row] = await this.query<{ owners: number; vacant: number }>(
+          `SELECT count(DISTINCT owner)::int AS owners, (count(*) FILTER (WHERE owner IS NULL OR expires_at < now()))::int AS vacant
+           FROM relay_shards`,
+        );
+        return row?.owners === relays && row.vacant === 0;
+      },
+      { within: 120_000 },
+    );
+  }
+
   /** Resolves once more has been published than when it was called. */
   async untilPublishing(within = 60_000): Promise<void> {
     const before = await this.published();

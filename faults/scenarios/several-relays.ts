@@ -13,6 +13,7 @@ export const relayFrozen: Scenario = {
   async run(world) {
     const relays = [1, 2, 3].map(() => world.relays.start(SMALL_BATCHES));
     await world.workload.start({ rate: 400 });
+    await world.untilShared(3);
     await world.untilPublishing();
     const freezes = world.times(FREEZES.length);
     for (let at = 0; at < freezes; at += 1) {
@@ -45,9 +46,11 @@ export const relaysScaled: Scenario = {
     for (let round = 1; round <= rounds; round += 1) {
       world.fault(`two more relays, ${round} of ${rounds}`);
       const [second, third] = [relays.start(), relays.start()];
-      await sleep(random.between(3_000, 8_000));
+      await world.untilShared(3);
+      await sleep(random.between(0, 3_000));
       world.fault('one of the three is killed and comes back');
       await random.pick([first, second, third]).kill();
+      if (random.chance(0.5)) await world.untilShared(3);
       await sleep(random.between(1_000, 8_000));
       world.fault('two of them stop');
       await Promise.all([second.stop(), third.stop()]);
