@@ -23,7 +23,7 @@ export interface CountLimits {
   readonly time: number;
 }
 
-export const COUNT_LIMITS: CountLimits = { rows: 100_000, step: 10_000, time: 600 };
+export const COUNT_LIMITS: CountLimits = { rows: 100_000, step: 10_000, time: 1_000 };
 
 type Counter = Pick<OperationsStore, 'countOrdinary' | 'countHeld'>;
 
@@ -51,7 +51,7 @@ export async function countBacklogs(
   const endsAt = performance.now() + limits.time;
   const backlogs = new Map(shards.map(({ shard }) => [shard, NOTHING]));
   const held = await countHeld(store, limits, endsAt, backlogs);
-  const unseen = await countOrdinary(store, shards, { ...limits, endsAt }, backlogs);
+  const unseen = await countOrdinary(store, shards, limits, endsAt, backlogs);
   for (const [shard, backlog] of backlogs) {
     const complete = backlog.complete && held && !unseen.has(shard);
     backlogs.set(shard, { ...backlog, complete });
@@ -81,30 +81,42 @@ async function countHeld(
 async function countOrdinary(
   store: Counter,
   shards: readonly ShardFacts[],
-  { rows, step, endsAt }: CountLimits & { readonly endsAt: number },
+  limits: CountLimits,
+  endsAt: number,
   into: Map<number, Backlog>,
 ): Promise<ReadonlySet<number>> {
   const floors = shards.map(({ floor }) => floor).toSorted((one, other) => one - other);
+  const budget = { ...limits, endsAt, halfTime: (performance.now() + endsAt) / 2, left: limits.rows };
   const unseen = new Set<number>();
   let [from] = floors;
-  let left = rows;
   while (from !== undefined) {
-    const look = await store.countOrdinary(from, Math.max(1, Math.min(step, left)));
+    const look: CountLook<number> = await store.countOrdinary(from, Math.min(limits.step, budget.left));
     add(look, into);
-    left -= look.examined;
+    budget.left -= look.examined;
     if (look.next === null) return unseen;
-    // Floors that were not reached yet keep a part of what may be looked at.
-    const above = floors.filter((floor) => floor > (look.next ?? 0));
-    const kept = Math.min(above.length * step, rows / 2);
-    const late = performance.now() >= endsAt;
-    if (left > kept && !late) {
-      from = look.next;
-      continue;
-    }
-    from = left > 0 && !late ? above[0] : undefined;
-    for (const { shard, floor } of shards) if (floor < (from ?? Infinity)) unseen.add(shard);
+    from = nextStart(look.next, floors, budget);
+    const skippedTo = from ?? Infinity;
+    if (skippedTo !== look.next) for (const { shard, floor } of shards) if (floor < skippedTo) unseen.add(shard);
   }
   return unseen;
+}
+
+interface Budget extends CountLimits {
+  readonly endsAt: number;
+  readonly halfTime: number;
+  /** Rows that may still be looked at. */
+  readonly left: number;
+}
+
+/** Where to look next: here, at a higher floor, or nowhere any more. */
+function nextStart(here: number, floors: readonly number[], budget: Budget): number | undefined {
+  const { rows, step, left, endsAt, halfTime } = budget;
+  const now = performance.now();
+  if (left <= 0 || now >= endsAt) return undefined;
+  const above = floors.filter((floor) => floor > here);
+  // Floors that were not reached yet keep a part of what may be looked at, and half of the time.
+  const kept = Math.min(above.length * step, rows / 2);
+  return above.length === 0 || (left > kept && now < halfTime) ? here : above[0];
 }
 
 function add(look: CountLook<unknown>, into: Map<number, Backlog>): void {
