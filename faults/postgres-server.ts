@@ -13,6 +13,8 @@ export interface PostgresServer {
   url(database: string): string;
   createDatabase(name: string): Promise<string>;
   isRunning(): boolean;
+  /** Of the postmaster, whose children are the backends; 0 while it does not run. */
+  pid(): number;
   /** SIGQUIT is PostgreSQL's `immediate` stop, SIGINT its `fast` one; SIGKILL leaves the backends to notice. */
   kill(signal: 'SIGQUIT' | 'SIGKILL' | 'SIGINT'): Promise<void>;
   /** After a kill: replays its log. Resolves once it takes connections. */
@@ -58,6 +60,7 @@ export async function startPostgresServer(path: string): Promise<PostgresServer>
       return url(name);
     },
     isRunning: () => running !== null,
+    pid: () => running?.pid ?? 0,
     kill,
     async start() {
       if (running !== null) throw new Error('PostgreSQL runs already');

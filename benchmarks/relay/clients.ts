@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import { GroupCommit } from '../../src/commands/group-commit.ts';
+import { GenesisError } from '../../src/errors.ts';
 import type { Command } from '../../src/genesis/commands.ts';
 import type { CommandId, SessionId, UserId } from '../../src/genesis/ids.ts';
 import { createCommandStore } from '../../src/postgres/command-store.ts';
@@ -38,6 +39,7 @@ export class Clients {
   readonly #pending = new Set<Promise<void>>();
   #sessions: readonly SessionId[] = [];
   #answered = 0;
+  #refused = 0;
 
   constructor({ databaseUrl, destination, onCommit }: ClientsOptions) {
     const logger = pino({ level: 'silent' });
@@ -50,6 +52,11 @@ export class Clients {
   /** Commands that were accepted. */
   get answered(): number {
     return this.#answered;
+  }
+
+  /** Commands that found the machine too slow for the rate that was offered. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /** Creates so many sessions. */
@@ -80,7 +87,10 @@ export class Clients {
   }
 
   #send(sessionId: SessionId, command: Command): void {
-    const sent = this.#execute(sessionId, command);
+    const sent = this.#execute(sessionId, command).catch((error: unknown) => {
+      if (!(error instanceof GenesisError)) throw error;
+      this.#refused += 1;
+    });
     this.#pending.add(sent);
     void sent.finally(() => this.#pending.delete(sent));
   }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../faults/until.ts';
 import type { DeliveryMode } from '../../src/relay/ports.ts';
 import { createDatabase, openPlace, type Stage } from './stage.ts';
 
@@ -12,6 +13,10 @@ export async function measureIdle(stage: Stage, { modes }: { readonly modes: rea
     const place = await openPlace(stage, await createDatabase(stage), mode);
     try {
       const relay = place.relays.start();
+      await until('a relay that holds the shards', async () => {
+        const { rows } = await place.database.query('SELECT FROM relay_shards WHERE owner IS NULL');
+        return rows.length === 0;
+      });
       await sleep(SETTLE);
       const before = relay.cpu();
       await sleep(WATCHED);

@@ -46,7 +46,14 @@ export async function measureLatency(stage: Stage, { modes, seconds, rates }: La
         const achieved = (clients.answered - answered) / ((performance.now() - since) / 1_000);
         const to = performance.now();
         await sleep(2_000);
-        tell(stage, { mode, rate, achieved, memory: relay.memory(), ...probe.summary(since, to) });
+        tell(stage, {
+          mode,
+          rate,
+          achieved,
+          refused: clients.refused,
+          memory: relay.memory(),
+          ...probe.summary(since, to),
+        });
       }
     } finally {
       await clients.close();
@@ -60,14 +67,15 @@ interface Figures extends LatencySummary {
   readonly mode: DeliveryMode;
   readonly rate: number;
   readonly achieved: number;
+  readonly refused: number;
   readonly memory: number;
 }
 
 function tell(stage: Stage, figures: Figures): void {
-  const { mode, rate, achieved, memory, p50, p99, most } = figures;
+  const { mode, rate, achieved, refused, memory, p50, p99, most } = figures;
   console.log(
     `latency, ${mode}, ${rate}/s offered (${achieved.toFixed(0)}/s answered): ` +
-      `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, at most ${most.toFixed(0)} ms; ${memory} MiB`,
+      `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, at most ${most.toFixed(0)} ms; ${memory} MiB${refused > 0 ? `; ${refused} commands refused: the machine is too slow for this rate` : ''}`,
   );
   stage.report({ measure: 'latency', ...figures });
 }

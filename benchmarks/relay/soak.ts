@@ -81,6 +81,7 @@ async function pass(place: Place, { rows, payload, delivery }: SoakPlan, file: s
       while (writer.written - (await published()) > AHEAD) await sleep(20);
     }
     while ((await published()) < rows) await sleep(50);
+    while (await anyUnmarked(place.database)) await sleep(50);
     return (performance.now() - began) / 1_000;
   } finally {
     relay.kill('SIGTERM');
@@ -88,6 +89,15 @@ async function pass(place: Place, { rows, payload, delivery }: SoakPlan, file: s
     await reader.close();
     await writer.close();
   }
+}
+
+/** Among the last rows: all others were marked before these were sent. */
+async function anyUnmarked(database: Place['database']): Promise<boolean> {
+  const { rows } = await database.query<{ some: boolean }>(
+    `SELECT EXISTS (SELECT FROM event_outbox WHERE status = 'PENDING' AND id > (SELECT max(id) FROM event_outbox) - $1) AS some`,
+    [2 * AHEAD],
+  );
+  return rows[0]?.some === true;
 }
 
 /** A reader that began before the first row and never ends: vacuum may not remove what it could still see. */
