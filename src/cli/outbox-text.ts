@@ -25,7 +25,7 @@ const BACKLOG_COLUMNS: readonly Column<NamedBacklog>[] = [
   { title: 'FAILED', ...number(({ failed }) => failed) },
   { title: 'DISCARDED', ...number(({ discarded }) => discarded) },
   { title: 'ON HOLD', ...number(({ sessionsOnHold }) => sessionsOnHold) },
-  { title: 'OLDEST', align: 'right', text: ([, { oldestAge }]) => age(oldestAge) },
+  { title: 'OLDEST', align: 'right', text: ([, { oldestAge }]) => age(oldestAge), least: 7 },
 ];
 
 export function figuresText({ total, shards }: Backlogs, width: number): string {

@@ -78,14 +78,19 @@ function pauseText(name: 'pause' | 'resume', { changed, unchanged }: PauseResult
 export function shardsText(relays: RelayFacts, backlogs: Backlogs, width: number): string {
   const columns: readonly Column<ShardFacts>[] = [
     { title: 'SHARD', align: 'right', text: ({ shard }) => String(shard) },
-    { title: 'STATE', text: stateText },
-    { title: 'RELAY', text: ({ owner }) => (owner === null ? '–' : `${owner.id} ${owner.name ?? ''}`), least: 8 },
+    { title: 'STATE', text: stateText, least: 6 },
+    { title: 'RELAY', text: ({ owner }) => (owner === null ? '–' : `${owner.id} ${owner.name ?? ''}`), least: 4 },
     { title: 'LEASE', align: 'right', text: ({ leaseExpiresIn }) => age(leaseExpiresIn) },
     { title: 'PENDING', align: 'right', text: ({ shard }) => pendingOf(backlogs, shard) },
-    { title: 'OLDEST', align: 'right', text: ({ shard }) => age(backlogs.shards.get(shard)?.oldestAge ?? null) },
+    {
+      title: 'OLDEST',
+      align: 'right',
+      text: ({ shard }) => age(backlogs.shards.get(shard)?.oldestAge ?? null),
+      least: 8,
+    },
     { title: 'OFFSET', align: 'right', text: ({ position }) => position },
-    { title: 'PROGRESS', text: ({ lastProgressAt }) => clock(lastProgressAt) },
-    { title: 'LAST ERROR', text: ({ lastError }) => lastError ?? '', least: 10 },
+    { title: 'PROGRESS', text: ({ lastProgressAt }) => clock(lastProgressAt), least: 8 },
+    { title: 'LAST ERROR', text: ({ lastError }) => lastError ?? '', least: 8 },
   ];
   const lines = [table(columns, relays.shards, width), '', membersText(relays.members, width)];
   if (relays.topicAhead) lines.push('', TOPIC_AHEAD);
@@ -99,7 +104,7 @@ const MEMBER_COLUMNS: readonly Column<MemberFacts>[] = [
   { title: 'RELAY', align: 'right', text: ({ id }) => String(id) },
   { title: 'NAME', text: ({ name }) => name, least: 10 },
   { title: 'DELIVERY', text: ({ delivery }) => delivery },
-  { title: 'ALIVE', text: ({ expiresIn }) => (expiresIn > 0 ? 'yes' : `no, since ${age(-expiresIn)}`) },
+  { title: 'ALIVE', text: ({ expiresIn }) => (expiresIn > 0 ? 'yes' : `no, since ${age(-expiresIn)}`), least: 5 },
   { title: 'JOINED', text: ({ joinedAt }) => `${new Date(joinedAt).toISOString().slice(0, 19)}Z` },
   { title: 'SHARDS', text: ({ shards }) => (shards.length === 0 ? '–' : shards.join(' ')), least: 6 },
 ];
@@ -122,7 +127,7 @@ function pendingOf(backlogs: Backlogs, shard: number): string {
 function clock(milliseconds: number | null): string {
   if (milliseconds === null) return '–';
   const [day = '', time = ''] = new Date(milliseconds).toISOString().split('T');
-  return day === new Date().toISOString().slice(0, 10) ? `${time.slice(0, 8)}Z` : day;
+  return day === new Date().toISOString().slice(0, 10) ? time.slice(0, 8) : day;
 }
 
 function collectShards(value: string, before: readonly number[] | undefined): readonly number[] {

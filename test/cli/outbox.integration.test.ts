@@ -156,7 +156,7 @@ describe('genesis shards', () => {
     );
     const { out } = await genesis('shards');
     expect(out.split('\n')[2]).toMatch(
-      new RegExp(`^ +1 {2}active {2}${member} relay-a 4711 .* 1 +\\d+\\.\\d s +42 +\\S+Z +NOT_LEADER$`),
+      new RegExp(`^ +1 {2}active {2}${member} relay-a 4711 .* 1 +\\d+\\.\\d s +42 +\\S+ +NOT_LEADER$`),
     );
     expect(out.split('\n')[3]).toMatch(/^ +2 {2}free +– /);
     expect(out).toMatch(

@@ -23,7 +23,7 @@ export interface CountLimits {
   readonly time: number;
 }
 
-export const COUNT_LIMITS: CountLimits = { rows: 100_000, step: 10_000, time: 1_000 };
+const COUNT_LIMITS: CountLimits = { rows: 100_000, step: 10_000, time: 1_000 };
 
 type Counter = Pick<OperationsStore, 'countOrdinary' | 'countHeld'>;
 

@@ -17,7 +17,7 @@ import { selectRows, type RowPage, type RowPosition } from './select-rows.ts';
 import { isKeptBack, whyItWaits, type Wait } from './why.ts';
 
 /** Most rows that one call changes; what is beyond is left to the next. */
-export const MAX_CHANGED = 5_000;
+const MAX_CHANGED = 5_000;
 /** Rows of one transaction. */
 const STEP = 200;
 /** Rows that are read at a time to find those that are to be changed. */
