@@ -30,7 +30,7 @@ export interface RelayRig {
   readonly kafka: KafkaConfig;
   readonly wakeup: LocalWakeup;
   /** A relay of its own, with short delays unless told otherwise. */
-  relay(options?: Partial<RelayOptions>, group?: RelayGroupOptions & { readonly url?: string }): Relay;
+  relay(options?: Partial<RelayOptions>, group?: GroupOptions): Relay;
   /** Inserts in one transaction. */
   insert(events: readonly TestEvent[]): Promise<void>;
   statuses(): Promise<Record<string, number>>;
@@ -58,30 +58,8 @@ export async function createRelayRig(brokers: readonly string[]): Promise<RelayR
     databaseUrl: url,
     kafka,
     wakeup,
-    relay(options = {}, { url: groupUrl = url, ...group } = {}) {
-      const deadline = { deliveryDeadline: 1_000 };
-      const relay = new Relay(
-        {
-          group: createRelayGroup(groupUrl, { standbyInterval: 50, ttl: 1_500, ...group }),
-          publisher: new KafkaPublisher(kafka, deadline),
-          probe: new KafkaPublisher(kafka, deadline),
-          transactions: new KafkaTransactionalPublisher(kafka, deadline),
-          reader: new KafkaTopicReader(kafka),
-          wakeup,
-          logger: pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }),
-        },
-        {
-          pollInterval: 50,
-          batchSize: 100,
-          batchMax: 2_000,
-          delivery: 'at-least-once',
-          onFailed: 'hold',
-          backoff: { first: 20, most: 200 },
-          beatInterval: 100,
-          stopGrace: 2_000,
-          ...options,
-        },
-      );
+    relay(options = {}, group = {}) {
+      const relay = createRelay({ kafka, url, wakeup }, options, group);
       relays.push(relay);
       return relay;
     },
@@ -99,6 +77,44 @@ export async function createRelayRig(brokers: readonly string[]): Promise<RelayR
       await testDatabase.drop();
     },
   };
+}
+
+interface Surroundings {
+  readonly kafka: KafkaConfig;
+  readonly url: string;
+  readonly wakeup: LocalWakeup;
+}
+
+type GroupOptions = RelayGroupOptions & { readonly url?: string };
+
+function createRelay(
+  { kafka, url, wakeup }: Surroundings,
+  options: Partial<RelayOptions>,
+  { url: groupUrl = url, ...group }: GroupOptions,
+): Relay {
+  const deadline = { deliveryDeadline: 1_000 };
+  return new Relay(
+    {
+      group: createRelayGroup(groupUrl, { standbyInterval: 50, ttl: 1_500, ...group }),
+      publisher: new KafkaPublisher(kafka, deadline),
+      probe: new KafkaPublisher(kafka, deadline),
+      transactions: new KafkaTransactionalPublisher(kafka, deadline),
+      reader: new KafkaTopicReader(kafka),
+      wakeup,
+      logger: pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }),
+    },
+    {
+      pollInterval: 50,
+      batchSize: 100,
+      batchMax: 2_000,
+      delivery: 'at-least-once',
+      onFailed: 'hold',
+      backoff: { first: 20, most: 200 },
+      beatInterval: 100,
+      stopGrace: 2_000,
+      ...options,
+    },
+  );
 }
 
 async function insertEvents(database: pg.Pool, topic: string, events: readonly TestEvent[]): Promise<void> {

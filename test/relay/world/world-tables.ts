@@ -1,12 +1,5 @@
 import type { EventId, SessionId } from '../../../src/genesis/ids.ts';
-import type {
-  Claim,
-  ClaimedRow,
-  ClaimRequest,
-  FoundRecord,
-  MarkedFound,
-  OutboxStore,
-} from '../../../src/relay/ports.ts';
+import type { Claim, ClaimedRow, ClaimRequest, FoundRecord, MarkedFound } from '../../../src/relay/ports.ts';
 
 export interface WorldRow {
   readonly id: number;
@@ -136,17 +129,15 @@ export class WorldTables {
   /** Rows of a session on hold that may be sent now. */
   #ready(session: string, hold: Hold): WorldRow[] {
     if (hold.until > performance.now()) return [];
-    const rows: WorldRow[] = [];
-    for (const row of this.bySession.get(session) ?? []) {
-      if (row.sequence < hold.next || !WorldTables.unsettled(row)) continue;
-      if (row.status === 'FAILED') {
-        if (rows.length === 0) this.holds.set(session, { ...hold, blockedBy: row.sequence, until: Infinity });
-        break;
-      }
-      rows.push(row);
-    }
-    if (rows.length === 0 && this.holds.get(session)?.until === hold.until) this.settle(session, hold.next);
-    return rows;
+    const open = this.#rowsOf(session).filter((row) => row.sequence >= hold.next && WorldTables.unsettled(row));
+    const failed = open.findIndex(({ status }) => status === 'FAILED');
+    if (failed === 0) this.holds.set(session, { ...hold, blockedBy: open[0]?.sequence ?? null, until: Infinity });
+    if (open.length === 0) this.settle(session, hold.next);
+    return failed === -1 ? open : open.slice(0, failed);
+  }
+
+  #rowsOf(session: string): readonly WorldRow[] {
+    return this.bySession.get(session) ?? [];
   }
 
   settle(session: string, nextSequence: number): void {
@@ -170,26 +161,18 @@ export class WorldTables {
 
   /** What the trigger event_outbox_hold does. */
   #changed(row: WorldRow, until: number): void {
-    const blocks = until > -Infinity;
     const hold = this.holds.get(row.session);
-    if (hold === undefined) {
-      const first = (this.bySession.get(row.session) ?? []).find((one) => WorldTables.unsettled(one)) ?? row;
-      const blocked = blocks && first === row;
-      this.holds.set(row.session, {
-        next: first.sequence,
-        blockedBy: blocked ? row.sequence : null,
-        until: blocked ? until : -Infinity,
-      });
-    } else if (hold.blockedBy === null || hold.blockedBy >= row.sequence) {
-      const blocked = blocks && row.sequence <= hold.next;
-      hold.next = Math.min(hold.next, row.sequence);
-      hold.blockedBy = blocked ? row.sequence : null;
-      hold.until = blocked ? until : -Infinity;
-    }
+    if (hold?.blockedBy !== undefined && hold.blockedBy !== null && hold.blockedBy < row.sequence) return;
+    const first = this.#rowsOf(row.session).find((one) => WorldTables.unsettled(one)) ?? row;
+    const next = hold === undefined ? first.sequence : Math.min(hold.next, row.sequence);
+    const blocks = until > -Infinity && row.sequence <= next;
+    this.holds.set(row.session, {
+      next,
+      blockedBy: blocks ? row.sequence : null,
+      until: blocks ? until : -Infinity,
+    });
   }
 }
-
-export type TablesStore = Omit<OutboxStore, 'charge'>;
 
 function toClaimedRow(row: WorldRow): ClaimedRow {
   const discarded = row.status === 'DISCARDED';
@@ -213,6 +196,6 @@ function toHeldRow(row: WorldRow): ClaimedRow {
   return { ...toClaimedRow(row), held: true };
 }
 
-export function eventIdOf(session: string, sequence: number): EventId {
+function eventIdOf(session: string, sequence: number): EventId {
   return `${session}/${sequence}` as EventId;
 }

@@ -152,15 +152,19 @@ export class WorldTopic {
     } catch (error) {
       return records.map(() => ({ kind: 'rolled-back', error: String(error) }));
     }
+    return this.#commit(id, epoch, outcomes);
+  }
+
+  async #commit(id: string, epoch: number, outcomes: RecordOutcome[]): Promise<RecordOutcome[]> {
     await this.#mishaps.delay();
     const transaction = this.#ids.get(id);
-    if (transaction === undefined || transaction.epoch !== epoch) return records.map(() => FENCED);
+    if (transaction?.epoch !== epoch) return outcomes.map(() => FENCED);
     const lost = this.#mishaps.answerLost();
     // A lost answer may hide either outcome.
-    if (lost && this.#mishaps.outage()) return records.map(() => away('commit unknown'));
+    if (lost && this.#mishaps.outage()) return outcomes.map(() => away('commit unknown'));
     for (const entry of transaction.open) entry.transaction = 'committed';
     transaction.open = [];
-    return lost ? records.map(() => away('commit unknown')) : outcomes;
+    return lost ? outcomes.map(() => away('commit unknown')) : outcomes;
   }
 
   async #produce(

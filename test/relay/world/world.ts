@@ -21,7 +21,7 @@ const SHARDS = 3;
 const LEASE_MS = 60;
 
 /** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-export function randomOf(seed: number): () => number {
+function randomOf(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -152,4 +152,4 @@ export class World {
 }
 
 /** As many refusals as no row survives. */
-export const FOR_GOOD = 5;
+const FOR_GOOD = 5;
