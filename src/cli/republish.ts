@@ -24,6 +24,7 @@ interface RepublishCommandOptions {
   readonly all?: true;
   readonly partitions?: number;
   readonly resume?: true;
+  readonly append?: true;
   readonly yes?: true;
 }
 
@@ -47,6 +48,7 @@ export function republishCommand(env: Environment): Command {
       parsePartitions,
     )
     .option('--resume', 'go on where an earlier run with the same selection ended')
+    .option('--append', 'the topic may hold something: what is there already is written a second time')
     .option('--yes', 'do it')
     .addHelpText('after', `${HELP}${WHICH_DATABASE}${WHICH_CLUSTER}`)
     .action(async (options: RepublishCommandOptions, command: Command) => {
@@ -81,8 +83,7 @@ async function run(work: Work): Promise<void> {
     throw new Error(`topic ${kafka.topic} has ${existing} partitions already, not ${options.partitions}`);
   }
   const partitions = existing ?? options.partitions ?? shards;
-  const written =
-    existing === null ? new Map<never, never>() : await whatIsThere(kafka, options.resume === true, signal);
+  const written = existing === null ? new Map<never, never>() : await whatIsThere(kafka, options, signal);
   const total = await store.count(selection);
   const target = `topic ${kafka.topic} (${counted(partitions, 'partition')}${existing === null ? ', to be created' : ''})`;
   console.log(`${counted(total, 'event')} to ${target}`);
@@ -92,12 +93,17 @@ async function run(work: Work): Promise<void> {
 }
 
 /** @throws Error if there is something, and nobody said that it is ours */
-async function whatIsThere(kafka: KafkaConfig, resume: boolean, signal: AbortSignal): Promise<Written> {
+async function whatIsThere(
+  kafka: KafkaConfig,
+  { resume, append }: RepublishCommandOptions,
+  signal: AbortSignal,
+): Promise<Written> {
+  if (append) return new Map();
   return withTopic(kafka, 'genesis-republish', async (topic) => {
     const written = await readWritten(topic, signal);
     if (written.size === 0 || resume) return written;
     throw new Error(
-      `topic ${kafka.topic} is not empty: name a new one, or go on with an earlier run of the same selection by --resume`,
+      `topic ${kafka.topic} is not empty: name a new one; or go on with an earlier run of the same selection by --resume, or write behind it by --append`,
     );
   });
 }
@@ -109,7 +115,7 @@ interface Target {
   readonly signal: AbortSignal;
 }
 
-async function sendAll({ store, selection, kafka }: Work, { total, ...target }: Target): Promise<void> {
+async function sendAll({ options, store, selection, kafka }: Work, { total, ...target }: Target): Promise<void> {
   const progress = new Progress({ stream: process.stderr, total, unit: 'event', now: () => performance.now() });
   const publisher = new KafkaPublisher(kafka, { clientId: 'genesis-republish' });
   let result: RepublishResult;
@@ -128,7 +134,8 @@ async function sendAll({ store, selection, kafka }: Work, { total, ...target }: 
     });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new Error(`${message}. To go on: the same command with --resume`, { cause: error });
+    const again = options.append ? 'the same command' : 'the same command with --resume';
+    throw new Error(`${message}. To go on: ${again}`, { cause: error });
   } finally {
     progress.clear();
     await publisher.close();
@@ -144,6 +151,7 @@ function selectionOf(options: RepublishCommandOptions, command: Command): Select
   if (bounded === (all === true)) {
     command.error('error: say which events: --session, --since, --until, or --all and none of them');
   }
+  if (options.resume && options.append) command.error('error: --resume and --append exclude each other');
   return { sessionId: session ?? null, since: since ?? null, until: until ?? null };
 }
 
