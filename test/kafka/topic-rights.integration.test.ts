@@ -64,5 +64,7 @@ test('a topic that the relay may not see is an error that names the rights', asy
   const kafka = await topicWith([]);
   const hidden = ensureTopic(kafka, SETTINGS);
   await expect(hidden).rejects.toThrow(TopicError);
-  await expect(hidden).rejects.toThrow(/--operation Describe --operation Read --operation Write --operation DescribeConfigs/u);
+  await expect(hidden).rejects.toThrow(
+    /--operation Describe --operation Read --operation Write --operation DescribeConfigs/u,
+  );
 });

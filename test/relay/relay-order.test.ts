@@ -23,6 +23,12 @@ function expectOrderAndCompleteness(here: World): void {
   }
 }
 
+/** A row is charged only when it was refused alone: none fails that the broker would have taken in time. */
+function expectOnlyGuiltyFailed({ tables }: World): void {
+  const innocent = tables.rows.filter(({ status, refusedInAll }) => status === 'FAILED' && refusedInAll <= 3);
+  expect(innocent).toEqual([]);
+}
+
 function duplicates(of: World): number {
   return [...of.tables.bySession.keys()].reduce((sum, session) => {
     const log = of.log(session);
@@ -106,4 +112,22 @@ describe.each<DeliveryMode>(['at-least-once', 'exactly-once'])('%s', (delivery) 
       if (delivery === 'exactly-once') expect(duplicates(here)).toBe(0);
     },
   );
+});
+
+test('a refusal that could not be charged, because somebody had the row locked, outlives the relay', async () => {
+  const here = new World(1, 'at-least-once');
+  world = here;
+  const row = await here.commit(0, 1);
+  here.tables.locked.add(row.id);
+  await here.relay().start();
+  await vi.waitFor(() => expect(here.relays[0]?.status().lastError).toMatch(/locked/u), PATIENCE);
+  // Others of the shard go on, and what is behind the row is stored as done.
+  for (let count = 0; count < 5; count += 1) await here.commit(3);
+  await vi.waitFor(() => expect(here.log('session-3')).toHaveLength(5), PATIENCE);
+  const [before] = [...here.group.members.keys()];
+  await sleep(30);
+  here.group.cut(before ?? 0);
+  await vi.waitFor(() => expect([...here.group.members.keys()]).not.toContain(before), PATIENCE);
+  here.tables.locked.clear();
+  await vi.waitFor(() => expect(here.log('session-0')).toEqual([1]), PATIENCE);
 });

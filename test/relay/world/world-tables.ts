@@ -6,8 +6,9 @@ export interface WorldRow {
   readonly session: string;
   readonly sequence: number;
   readonly shard: number;
-  /** How often the broker refuses it. */
+  /** How often the broker still refuses it, and how often in all. */
   refusals: number;
+  readonly refusedInAll: number;
   /** Its transaction has committed: before that nobody sees it. */
   visible: boolean;
   status: 'PENDING' | 'SENT' | 'FAILED' | 'DISCARDED';
@@ -44,6 +45,7 @@ export class WorldTables {
       sequence: own.length + 1,
       shard,
       refusals,
+      refusedInAll: refusals,
       visible: false,
       status: 'PENDING',
       published: false,
