@@ -23,7 +23,7 @@ export function entryOf({ partition, offset, value }: TopicRecord, identity: Rec
 /** Words of 32 bits in an encoded entry: 80 bytes. The first eight are the order: session, sequence, partition, offset. */
 export const ENTRY_WORDS = 20;
 export const ENTRY_BYTES = ENTRY_WORDS * 4;
-export const ORDER_WORDS = 8;
+const ORDER_WORDS = 8;
 
 const SEQUENCE = 4;
 const PARTITION = 5;
