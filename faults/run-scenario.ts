@@ -24,6 +24,8 @@ export interface RunReport extends Verdict {
 }
 
 const DRAIN_LIMIT = 120_000;
+/** Of one relay, in MiB: far more than it needs, far less than what grows without end. */
+const MEMORY_LIMIT = 400;
 
 /** Runs a scenario in a world of its own and judges what it left. The world's folder stays. */
 export async function runScenario(scenario: Scenario, options: WorldOptions): Promise<RunReport> {
@@ -70,7 +72,9 @@ async function judgeWorld(world: World, end: ScenarioEnd): Promise<Verdict> {
   await collectTopic(evidence, kafka);
   const exactlyOnce = delivery === 'exactly-once';
   const verdict = judge(evidence, { ...(exactlyOnce ? { duplicates: 0 } : {}), ...end.expectations });
-  const more = [...(await verifyProjection(world)), ...(exactlyOnce ? await askJava(world) : [])];
+  const memory = world.memory();
+  const bounded = promise('I8: memory stays bounded', memory < MEMORY_LIMIT, `a relay had ${memory} MiB`);
+  const more = [...bounded, ...(await verifyProjection(world)), ...(exactlyOnce ? await askJava(world) : [])];
   const { defects } = world.workload;
   const untold = defects.length === 0 ? [] : [{ rule: 'no error of ours', cases: defects.length, examples: defects }];
   return { ...verdict, violations: [...verdict.violations, ...untold, ...(end.violations ?? []), ...more] };

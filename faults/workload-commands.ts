@@ -27,7 +27,7 @@ const WORDS = [
 ];
 
 /** Prose of about so many characters: more than ASCII, and with something to escape in it. */
-export function prose(random: Random, characters: number): string {
+function prose(random: Random, characters: number): string {
   let text = '';
   while (text.length < characters) text += `${random.pick(WORDS)} `;
   return text;
