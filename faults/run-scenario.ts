@@ -69,12 +69,13 @@ async function playScenario(scenario: Scenario, world: World): Promise<ScenarioE
 async function judgeWorld(world: World, end: ScenarioEnd): Promise<Verdict> {
   const { evidence, databaseUrl, kafka, delivery } = world;
   await collectTables(evidence, databaseUrl);
-  await collectTopic(evidence, kafka);
+  const open = await collectTopic(evidence, kafka);
   const exactlyOnce = delivery === 'exactly-once';
   const verdict = judge(evidence, { ...(exactlyOnce ? { duplicates: 0 } : {}), ...end.expectations });
   const memory = world.memory();
   const bounded = promise('I8: memory stays bounded', memory < MEMORY_LIMIT, `a relay had ${memory} MiB`);
-  const more = [...bounded, ...(await verifyProjection(world)), ...(exactlyOnce ? await askJava(world) : [])];
+  const ended = promise('no transaction stays open', !open, 'read_committed readers do not reach the end of the topic');
+  const more = [...bounded, ...ended, ...(await verifyProjection(world)), ...(exactlyOnce ? await askJava(world) : [])];
   const { defects } = world.workload;
   const untold = defects.length === 0 ? [] : [{ rule: 'no error of ours', cases: defects.length, examples: defects }];
   return { ...verdict, violations: [...verdict.violations, ...untold, ...(end.violations ?? []), ...more] };

@@ -1,6 +1,8 @@
+import { Consumer } from '@platformatic/kafka';
 import pg from 'pg';
 import type { KafkaConfig } from '../../src/config.ts';
 import { CommittedRecords } from '../../src/kafka/committed-records.ts';
+import { until } from '../until.ts';
 import type { Evidence } from './evidence.ts';
 
 /** Rows of one step: what is in memory at a time. */
@@ -79,10 +81,20 @@ export async function collectTables(evidence: Evidence, databaseUrl: string): Pr
   }
 }
 
-/** Every committed record of the topic. */
-export async function collectTopic(evidence: Evidence, kafka: KafkaConfig): Promise<void> {
+/** How long a transaction of a run that is over may hold read_committed readers up, in milliseconds. */
+const SETTLING = 15_000;
+
+/**
+ * Every committed record of the topic.
+ * @returns whether a transaction stayed open: then not all of it could be read
+ */
+export async function collectTopic(evidence: Evidence, kafka: KafkaConfig): Promise<boolean> {
   const reader = new CommittedRecords(kafka, { clientId: 'faults-judge', patience: 30_000 });
   try {
+    const settled = await untilSettled(reader, kafka).then(
+      () => true,
+      () => false,
+    );
     for (const { partition, first, end } of await reader.ranges()) {
       for await (const records of reader.read(partition, first, end)) {
         for (const { offset, key, value, headers } of records) {
@@ -90,7 +102,25 @@ export async function collectTopic(evidence: Evidence, kafka: KafkaConfig): Prom
         }
       }
     }
+    return !settled;
   } finally {
     await reader.close();
+  }
+}
+
+/** Resolves once committed records end where all records end. */
+async function untilSettled(reader: CommittedRecords, kafka: KafkaConfig): Promise<void> {
+  const admin = new Consumer({ clientId: 'faults-ends', groupId: 'faults-ends', bootstrapBrokers: [...kafka.brokers] });
+  try {
+    await until(
+      'the end of all transactions',
+      async () => {
+        const ends = (await admin.listOffsets({ topics: [kafka.topic] })).get(kafka.topic) ?? [];
+        return (await reader.ranges()).every(({ partition, end }) => ends[partition] === end);
+      },
+      { within: SETTLING },
+    );
+  } finally {
+    await admin.close();
   }
 }
