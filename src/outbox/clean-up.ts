@@ -13,8 +13,8 @@ export interface CleanUpStep {
 /** The tables, as the clean-up needs them. */
 export interface SettledRows {
   /**
-   * Removes, in a transaction of its own, rows among the next `limit` from the id `from` on that were settled (SENT, or DISCARDED and
-   * the marker sent) at least `retention` milliseconds ago, by the database's clock.
+   * Removes, in a transaction of its own, rows among the next `limit` from the id `from` on that were SENT at least
+   * `retention` milliseconds ago, by the database's clock.
    * @throws GenesisError UNAVAILABLE
    */
   removeSettled(from: number, limit: number, retention: number): Promise<CleanUpStep>;

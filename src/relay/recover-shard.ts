@@ -40,15 +40,20 @@ export async function recoverShard(
   }
   owned.predecessors = [];
   await confirm();
+  const foreignOf = async (records: readonly FoundRecord[]) => {
+    return (await membership.store.findForeign(records))[0];
+  };
   const last = await reader.last(shard, signal);
-  // A record without our headers is somebody else's: it says nothing about our database.
-  if (last !== null && last.eventId !== '') {
-    const [foreign] = await membership.store.findForeign([last]);
+  // What lies before the position has been compared before. A record without our headers is somebody else's: it says nothing about us.
+  if (last !== null && BigInt(last.offset) >= owned.position && last.eventId !== '') {
+    const foreign = await foreignOf([last]);
     if (foreign !== undefined) return { kind: 'topic-ahead', record: foreign };
   }
   let found = 0;
   for await (const records of reader.from(shard, String(owned.position), signal)) {
     const ours = records.filter(({ eventId }) => eventId !== '');
+    const foreign = await foreignOf(ours);
+    if (foreign !== undefined) return { kind: 'topic-ahead', record: foreign };
     const { marked, locked } = await membership.store.markFound(ours);
     found += marked;
     recorder.acknowledged(locked.map(({ id, record }) => publishedOf(id, record)));

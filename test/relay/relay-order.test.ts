@@ -109,6 +109,7 @@ describe.each<DeliveryMode>(['at-least-once', 'exactly-once'])('%s', (delivery) 
     async (seed) => {
       const here = await live(seed, delivery);
       expectOrderAndCompleteness(here);
+      expectOnlyGuiltyCharged(here);
       if (delivery === 'exactly-once') expect(duplicates(here)).toBe(0);
     },
   );

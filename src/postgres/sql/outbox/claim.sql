@@ -1,6 +1,6 @@
 -- $1: member, $2: shards, $3: lowest id, $4: most rows, $5: most bytes of payload (the first row comes whatever its size), $6: ids
 -- to leave out, $7: sessions to leave out.
--- The shards of $2 that may be claimed, with their PENDING rows, lowest id first, sessions on hold left out. One row with a null id if there are none.
+-- The shards of $2 that may be claimed (none while the topic is ahead of the database), with their PENDING rows, lowest id first, sessions on hold left out. One row with a null id if there are none.
 -- The primary key has the order of the claim, and no other index has: each row is read once, and none below the lowest id.
 -- NOT IN is a hash, however many there are; OFFSET 0 keeps the test for holds a look-up per row.
 SELECT ours.shards, ours.ready, claimed.*
@@ -13,6 +13,7 @@ FROM (
          )) AS ready
   FROM relay_shards
   WHERE shard = ANY ($2::integer[]) AND owner = $1 AND expires_at > clock_timestamp() AND NOT paused
+    AND NOT EXISTS (SELECT FROM genesis_settings WHERE only_row AND topic_ahead)
 ) AS ours
 LEFT JOIN LATERAL (
   SELECT id::float8 AS id, event_id, topic, key, shard, sequence, payload, headers, retry_count, max_retries,
