@@ -38,24 +38,26 @@ interface Result {
 const ANYTHING: Course = ['init', 'step'];
 const HANDOVERS: Course = ['midSend', 'handovers'];
 const REFUSALS: Course = ['midRefusal', 'refusals'];
+const HOLDS: Course = ['init', 'refusals'];
 
 /** What must be found out, in which mode, and where to look for it; with a trace that shows it, as long as the model is as it is. */
 export const FLAWS: readonly (readonly [flaw: string, mode: Mode, course: Course, seed?: number])[] = [
   ['mark before send', 'at least once', ANYTHING],
   ['mark before send', 'exactly once', ANYTHING],
   ['horizon is the last visible id', 'at least once', ANYTHING],
-  ['skip-locked', 'at least once', ANYTHING],
-  ['charge without the lease', 'exactly once', REFUSALS],
-  ['settle without the lease', 'at least once', REFUSALS],
-  ['skip the fence', 'exactly once', HANDOVERS],
-  ['acquire forgets the predecessor', 'exactly once', HANDOVERS],
-  ['release forgets the predecessor', 'exactly once', HANDOVERS],
-  ['rebuild without reading back', 'exactly once', HANDOVERS],
-  ['open keeps the rows', 'exactly once', ANYTHING],
-  ['commit before the mark', 'exactly once', ANYTHING],
+  ['skip-locked', 'at least once', ANYTHING, 0x4bbd4],
+  ['charge without the lease', 'exactly once', REFUSALS, 0x100ca9],
+  ['settle without the lease', 'at least once', HOLDS, 0x2b31c],
+  ['skip the fence', 'exactly once', HANDOVERS, 0xcce4],
+  ['acquire forgets the predecessor', 'exactly once', HANDOVERS, 0x757b4],
+  ['release forgets the predecessor', 'exactly once', HANDOVERS, 0x10b692],
+  ['rebuild without reading back', 'exactly once', HANDOVERS, 0x2e39],
+  ['open keeps the rows', 'exactly once', ANYTHING, 0x229d],
+  ['commit before the mark', 'exactly once', ANYTHING, 0x5a4c],
 ];
 
-const stepsOf = (course: Course): number => (course === ANYTHING ? 80 : 30);
+/** Those that begin in the middle of something get to the point soon. */
+const stepsOf = ([from]: Course): number => (from === 'init' ? 80 : 30);
 
 /** @param traces Most traces of a run without a flaw. */
 function allRuns(traces: number, seed: number): Run[] {
