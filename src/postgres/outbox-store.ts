@@ -58,8 +58,8 @@ export function createOutboxStore(
     markFound: (records) => marks.markFound(records),
     findForeign: (records) => findForeign(query, records),
     charge: (refusal, next) => charge(query, member.id, refusal, next),
-    async settleHolds(settled) {
-      if (settled.length > 0) await claims.settle(settled.map(({ key }) => key));
+    async settleHolds(sessions) {
+      if (sessions.length > 0) await claims.settle(sessions);
     },
     async nextRetryIn(shards, exceptSessions) {
       const [row] = await query<{ milliseconds: number | null }>(NEXT_RETRY, [member.id, shards, exceptSessions]);

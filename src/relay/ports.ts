@@ -120,10 +120,10 @@ export interface OutboxStore {
    */
   charge(refusal: Refusal, next: AfterRefusal): Promise<'charged' | 'locked' | 'lost'>;
   /**
-   * Tells how far sessions on hold have come: everything of the session below `nextSequence` is settled. A session of which
+   * Looks anew at sessions on hold of which rows were settled: how far they have come, and whether anything is left. A session of which
    * nothing is left to send leaves the hold. Never during a claim.
    */
-  settleHolds(settled: readonly { readonly key: SessionId; readonly nextSequence: number }[]): Promise<void>;
+  settleHolds(sessions: readonly SessionId[]): Promise<void>;
   /**
    * Milliseconds until a session on hold in one of the shards may go on, by the database's clock; 0 when one may now, null when
    * there is none.
@@ -204,8 +204,11 @@ export interface Membership {
   beat(reports: readonly ShardReport[]): Promise<Beat>;
   /** Takes those of the shards that are still vacant, counting their epochs up. */
   acquire(shards: readonly number[]): Promise<readonly AcquiredShard[]>;
-  /** Gives shards back in an orderly way: nothing of theirs is on its way. Their floors and positions are as reported. */
-  release(shards: readonly ShardReport[]): Promise<void>;
+  /**
+   * Gives shards back in an orderly way: nothing of theirs is on its way. Their floors and positions are as reported. `inDoubt`: what
+   * our transactions wrote there is not decided yet, or not visible: whoever takes the shards next is to fence us.
+   */
+  release(shards: readonly ShardReport[], inDoubt: boolean): Promise<void>;
   /** Says that the topic holds a record of the shard that the database does not know: commands are refused from now on. */
   reportTopicAhead(shard: number, offset: string): Promise<void>;
   /** Ends the membership; shards that were not given back are vacant. Never rejects. */

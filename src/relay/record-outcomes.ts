@@ -133,11 +133,8 @@ export class OutcomeRecorder {
 
   /** What a session on hold has come to: its rows are marked in their order. */
   async #settleHolds(marked: readonly Published[], store: OutboxStore, signal: AbortSignal): Promise<void> {
-    const next = new Map<SessionId, number>();
-    for (const { row } of marked) if (row.held) next.set(row.key, row.sequence + 1);
-    if (next.size === 0) return;
-    const settled = [...next].map(([key, nextSequence]) => ({ key, nextSequence }));
-    await this.#persist(() => store.settleHolds(settled), signal);
+    const sessions = new Set(marked.filter(({ row }) => row.held).map(({ row }) => row.key));
+    if (sessions.size > 0) await this.#persist(() => store.settleHolds([...sessions]), signal);
   }
 
   async #chargeOrKeep(refused: Refused, store: OutboxStore, signal: AbortSignal): Promise<void> {

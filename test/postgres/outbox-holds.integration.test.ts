@@ -195,7 +195,7 @@ describe('a session on hold', () => {
     await letTimePass();
     await rig.store.markSent(ids.map((id) => ({ id, partition: 3, offset: String(id) })));
     await rig.run('UPDATE relay_shards SET owner = 2');
-    await rig.store.settleHolds([{ key, nextSequence: 3 }]);
+    await rig.store.settleHolds([key]);
     expect(await rig.hold(key)).toMatchObject({ next: 1 });
     const [other] = (await rig.session(1)).ids;
     expect(await charge(other, { kind: 'fail' })).toBe('lost');
@@ -263,7 +263,7 @@ describe('beside an operator’s open transaction', () => {
   async function whileSettling(key: SessionId, change: () => Promise<unknown>): Promise<void> {
     const gate = await rig.connect();
     await gate.query('BEGIN; SELECT FROM relay_shards FOR UPDATE');
-    const settling = rig.store.settleHolds([{ key, nextSequence: 1 }]);
+    const settling = rig.store.settleHolds([key]);
     const waiting = `SELECT count(*)::int AS count FROM pg_stat_activity
                      WHERE datname = current_database() AND wait_event_type = 'Lock'`;
     await vi.waitFor(async () => expect(await rig.value(waiting)).toEqual({ count: 1 }), {
@@ -317,7 +317,7 @@ describe('beside an operator’s open transaction', () => {
     for (let round = 0; round < 10; round += 1) {
       const [retried] = await Promise.all([
         operator.query("UPDATE event_outbox SET status = 'PENDING' WHERE status = 'FAILED'"),
-        rig.store.settleHolds(sessions.toReversed().map(({ key }) => ({ key, nextSequence: 1 }))),
+        rig.store.settleHolds(sessions.toReversed().map(({ key }) => key)),
       ]);
       expect(retried.rowCount).toBe(30);
       await operator.query("UPDATE event_outbox SET status = 'FAILED' WHERE sequence = 1");

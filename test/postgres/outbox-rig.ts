@@ -70,7 +70,7 @@ export class OutboxRig {
   async publish(rows: readonly ClaimedRow[]): Promise<void> {
     await this.store.markSent(rows.map(({ id, shard }) => ({ id, partition: shard, offset: String(id) })));
     const held = new Map(rows.filter((row) => row.held).map(({ key, sequence }) => [key, sequence + 1]));
-    await this.store.settleHolds([...held].map(([key, nextSequence]) => ({ key, nextSequence })));
+    await this.store.settleHolds([...held.keys()]);
   }
 
   hold(key: string): Promise<object | undefined> {

@@ -94,13 +94,13 @@ export class WorldGroup implements RelayGroup {
           return { shard: shard.shard, epoch: shard.epoch, floor: shard.floor, position: shard.position, predecessors };
         });
       },
-      release: async (reports) => {
+      release: async (reports, inDoubt) => {
         await turn();
         this.#report(member, reports);
         for (const { shard } of reports) {
           const one = this.shards[shard];
           if (one?.owner === member.id)
-            Object.assign(one, { owner: null, ids: one.ids.filter((id) => id !== transactionalId) });
+            Object.assign(one, { owner: null, ids: one.ids.filter((id) => inDoubt || id !== transactionalId) });
         }
       },
       reportTopicAhead: async (_shard, offset) => {
@@ -183,9 +183,9 @@ export class WorldGroup implements RelayGroup {
         if (row.status === 'PENDING') tables.charge(row, next);
         return 'charged';
       },
-      settleHolds: async (settled) => {
+      settleHolds: async (sessions) => {
         await turn();
-        for (const { key, nextSequence } of settled) tables.settle(key, nextSequence);
+        for (const session of sessions) tables.settle(session);
       },
       nextRetryIn: async (shards) => {
         await turn();

@@ -134,7 +134,7 @@ export class WorldTables {
     const open = this.#rowsOf(session).filter((row) => row.sequence >= hold.next && WorldTables.unsettled(row));
     const failed = open.findIndex(({ status }) => status === 'FAILED');
     if (failed === 0) this.holds.set(session, { ...hold, blockedBy: open[0]?.sequence ?? null, until: Infinity });
-    if (open.length === 0) this.settle(session, hold.next);
+    if (open.length === 0) this.settle(session);
     return failed === -1 ? open : open.slice(0, failed);
   }
 
@@ -142,14 +142,12 @@ export class WorldTables {
     return this.bySession.get(session) ?? [];
   }
 
-  settle(session: string, nextSequence: number): void {
+  settle(session: string): void {
     const hold = this.holds.get(session);
     if (hold === undefined) return;
-    hold.next = Math.max(hold.next, nextSequence);
-    const rest = (this.bySession.get(session) ?? []).some(
-      (row) => row.sequence >= hold.next && WorldTables.unsettled(row),
-    );
-    if (!rest) this.holds.delete(session);
+    const first = this.#rowsOf(session).find((row) => row.sequence >= hold.next && WorldTables.unsettled(row));
+    if (first === undefined) this.holds.delete(session);
+    else hold.next = first.sequence;
   }
 
   nextRetryIn(shards: readonly number[]): number | null {
