@@ -17,6 +17,8 @@ export interface Mutation {
   readonly about: string;
   /** The scenario that must find it. */
   readonly scenario: string;
+  /** One of these must be broken: whatever else goes wrong is no proof. */
+  readonly rules: readonly string[];
   readonly delivery: 'at-least-once' | 'exactly-once';
   readonly edits: readonly Edit[];
 }

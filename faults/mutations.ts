@@ -12,6 +12,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'mark-before-send',
     about: 'rows are marked before they are sent',
     scenario: 'relay-killed',
+    rules: ['lost'],
     delivery: 'at-least-once',
     edits: [
       {
@@ -27,6 +28,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'no-read-back',
     about: 'a shard is drained without reading its partition back first',
     scenario: 'relay-killed',
+    rules: ['duplicated'],
     delivery: 'exactly-once',
     edits: [
       { file: RECOVER, find: 'reader.from(shard, String(owned.position), signal)', replace: '[] as FoundRecord[][]' },
@@ -36,6 +38,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'id-greater-than-last',
     about: 'the next claim begins after the highest id that was seen, though lower ones may still be committed',
     scenario: 'relays-scaled',
+    rules: ['lost'],
     delivery: 'at-least-once',
     edits: [
       { file: 'src/relay/owned-shards.ts', find: '  if (complete) return horizon;\n', replace: '' },
@@ -51,6 +54,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'holds-ignored',
     about: 'events of a session go on while an earlier one waits for its retry or is FAILED',
     scenario: 'oversize',
+    rules: ['reordered'],
     delivery: 'at-least-once',
     edits: [
       {
@@ -64,6 +68,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'no-fence-no-lease',
     about: 'a relay that was frozen goes on sending: nobody fences it, and it does not look at its lease',
     scenario: 'relay-frozen',
+    rules: ['duplicated', 'no transaction stays open'],
     delivery: 'exactly-once',
     edits: [
       { file: RECOVER, find: FENCE, replace: '' },
@@ -74,6 +79,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'outage-charged',
     about: 'a missing right counts as a try of the message',
     scenario: 'acl-revoked',
+    rules: ['charged'],
     delivery: 'at-least-once',
     edits: [
       {

@@ -1,4 +1,4 @@
-import { Consumer } from '@platformatic/kafka';
+import { Consumer, FetchIsolationLevels } from '@platformatic/kafka';
 import pg from 'pg';
 import type { KafkaConfig } from '../../src/config.ts';
 import { CommittedRecords } from '../../src/kafka/committed-records.ts';
@@ -110,7 +110,14 @@ export async function collectTopic(evidence: Evidence, kafka: KafkaConfig): Prom
 
 /** Resolves once committed records end where all records end. */
 async function untilSettled(reader: CommittedRecords, kafka: KafkaConfig): Promise<void> {
-  const admin = new Consumer({ clientId: 'faults-ends', groupId: 'faults-ends', bootstrapBrokers: [...kafka.brokers] });
+  const admin = new Consumer({
+    clientId: 'faults-ends',
+    // Never joined.
+    groupId: 'faults-ends',
+    bootstrapBrokers: [...kafka.brokers],
+    // The client's default is the other one.
+    isolationLevel: FetchIsolationLevels.READ_UNCOMMITTED,
+  });
   try {
     await until(
       'the end of all transactions',
