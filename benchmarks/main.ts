@@ -1,7 +1,9 @@
+import { benchmarkApi } from './api/main.ts';
 import { benchmarkRelay } from './relay/main.ts';
 
 /** By name: what `npm run bench -- <name>` runs, with the arguments that follow. */
 const BENCHMARKS: ReadonlyMap<string, (args: readonly string[]) => Promise<void>> = new Map([
+  ['api', benchmarkApi],
   ['relay', benchmarkRelay],
 ]);
 

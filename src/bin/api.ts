@@ -1,6 +1,6 @@
-import { v7 as uuidv7 } from 'uuid';
 import { Deadlines } from '../commands/deadlines.ts';
 import { GroupCommit } from '../commands/group-commit.ts';
+import { createUuidGenerator } from '../commands/uuid-generator.ts';
 import type { TokenKeys } from '../config.ts';
 import type { ReadinessCheck } from '../http/ports.ts';
 import { createHttpServer } from '../http/server.ts';
@@ -51,10 +51,11 @@ export async function startApi({
   const { requestTimeout } = config.http;
   const read = createRead(pool, requestTimeout * READ_SHARE);
   const { shards } = await untilAvailable('the database', () => readSettings(read), logger, signal);
+  const newId = createUuidGenerator();
   const settings = {
     ...config.commands,
     destination: { topic: config.topic, shards },
-    newId: uuidv7,
+    newId,
     queueTimeout: requestTimeout * QUEUE_SHARE,
     transactionTimeout: requestTimeout * TRANSACTION_SHARE,
   };
@@ -75,7 +76,7 @@ export async function startApi({
     feed,
     readiness: () => readiness(() => ping(read), relay),
     logger,
-    newId: uuidv7,
+    newId,
   });
   await lifecycle.start(server);
   return server.address();

@@ -38,14 +38,13 @@ export interface BatchSettings {
 }
 
 /** The rows of one batch while its commands are judged one after another: each sees what those before it did. */
-export class BatchWork implements WriteSet {
-  readonly inbox: InboxRow[] = [];
-  readonly finished: FinishedCommand[] = [];
-  readonly events: EventRecord[] = [];
+export class BatchWork {
+  readonly #inbox: InboxRow[] = [];
+  readonly #finished: FinishedCommand[] = [];
   readonly #settings: BatchSettings;
   readonly #now: number;
   readonly #sessions = new Map<SessionId, Session>();
-  readonly #baseVersions = new Map<SessionId, number>();
+  readonly #before = new Map<SessionId, Session>();
   readonly #waiting: Set<SessionId>;
   readonly #tooNew: ReadonlySet<SessionId>;
   readonly #busyKeys: ReadonlySet<string>;
@@ -55,7 +54,8 @@ export class BatchWork implements WriteSet {
   readonly #opened = new Set<CommandId>();
   readonly #ended = new Set<string>();
   readonly #changed = new Set<SessionId>();
-  readonly #outbox: NewOutboxRow[] = [];
+  /** An event and the row that publishes it. */
+  readonly #published: { readonly event: EventRecord; readonly row: NewOutboxRow }[] = [];
 
   constructor(locked: LockedSessions, inbox: InboxState, settings: BatchSettings) {
     this.#settings = settings;
@@ -65,7 +65,7 @@ export class BatchWork implements WriteSet {
     this.#busyKeys = new Set(locked.busyKeys?.map(({ userId, key }) => createScope(userId, key)));
     for (const session of locked.sessions) {
       this.#sessions.set(session.sessionId, session);
-      this.#baseVersions.set(session.sessionId, session.version);
+      this.#before.set(session.sessionId, session);
     }
     for (const { sessionId, commandType, commandId } of inbox.unfinished) {
       this.#unfinished.set(twinScope(sessionId, commandType), commandId);
@@ -76,19 +76,26 @@ export class BatchWork implements WriteSet {
   }
 
   get hasRows(): boolean {
-    return this.inbox.length > 0;
+    return this.#inbox.length > 0;
   }
 
-  /** In (session, version) order, so that their ids ascend so. */
-  get outbox(): readonly NewOutboxRow[] {
-    return this.#outbox.toSorted((a, b) => compare(a.key, b.key) || a.sequence - b.sequence);
+  /** Puts events and outbox rows into (session, version) order, so that the ids of the latter ascend so: once, at the end. */
+  rows(): WriteSet {
+    const published = this.#published.toSorted((a, b) => compareEvents(a.event, b.event));
+    return {
+      inbox: this.#inbox,
+      finished: this.#finished,
+      events: published.map(({ event }) => event),
+      outbox: published.map(({ row }) => row),
+      sessions: [...this.#changed].flatMap((id) => this.#changeOf(id)),
+    };
   }
 
-  get sessions(): readonly SessionChange[] {
-    return [...this.#changed].flatMap((id) => {
-      const session = this.#sessions.get(id);
-      return session === undefined ? [] : [{ session, baseVersion: this.#baseVersions.get(id) ?? 0 }];
-    });
+  #changeOf(id: SessionId): readonly SessionChange[] {
+    const [session, before] = [this.#sessions.get(id), this.#before.get(id)];
+    if (session === undefined) return [];
+    const sameData = session.confirmedData === before?.confirmedData;
+    return [{ session, baseVersion: before?.version ?? 0, sameData }];
   }
 
   judge(request: CommandRequest): BatchOutcome {
@@ -163,9 +170,10 @@ export class BatchWork implements WriteSet {
     };
     this.#sessions.set(session.sessionId, session);
     this.#changed.add(session.sessionId);
-    this.events.push(...events);
-    this.#outbox.push(...events.map((event) => buildOutboxRow(event, request.traceparent, destination)));
-    this.inbox.push({
+    for (const event of events) {
+      this.#published.push({ event, row: buildOutboxRow(event, request.traceparent, destination) });
+    }
+    this.#inbox.push({
       request,
       status: acceptance.status,
       answer,
@@ -193,7 +201,7 @@ export class BatchWork implements WriteSet {
     const twins = twinScope(sessionId, 'RequestConceptGeneration');
     this.#unfinished.delete(twins);
     this.#ended.add(twins);
-    this.finished.push({
+    this.#finished.push({
       commandId: ends.requestId,
       status: ends.failedBecause === null ? 'COMPLETED' : 'FAILED',
       errorMessage: ends.failedBecause,
@@ -214,9 +222,9 @@ function refuse(refusal: CommandRefusal): CommandOutcome {
   return { kind: 'refused', refusal };
 }
 
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+function compareEvents(a: EventRecord, b: EventRecord): number {
+  if (a.aggregateId === b.aggregateId) return a.aggregateVersion - b.aggregateVersion;
+  return a.aggregateId < b.aggregateId ? -1 : 1;
 }
 
 /** The scope of a key as one string. JSON keeps the parts apart whatever they contain. */

@@ -109,14 +109,17 @@ export interface FinishedCommand {
 export interface SessionChange {
   readonly session: Session;
   readonly baseVersion: number;
+  /** Its confirmed data are what they were, and need not be written; they may be large. Absent: false. */
+  readonly sameData?: boolean;
 }
 
 /** All rows of one transaction. Each inbox row and each session occurs at most once. */
 export interface WriteSet {
   readonly inbox: readonly InboxRow[];
   readonly finished: readonly FinishedCommand[];
+  /** In (session, version) order. */
   readonly events: readonly EventRecord[];
-  /** In (session, version) order: their ids ascend so. */
+  /** One for each event, at its place: their ids ascend in this order. */
   readonly outbox: readonly NewOutboxRow[];
   readonly sessions: readonly SessionChange[];
 }
@@ -155,10 +158,14 @@ export interface InboxState {
   readonly bound: readonly BoundKey[];
 }
 
-/** The steps of one transaction, in this order. Locks come first; what they protect is read by a later statement. */
+/**
+ * The steps of one transaction, in this order. Locks come first; what they protect is read by a later statement. `lock` and
+ * `readInbox` may be called in one go, and then go out together: they keep their order.
+ */
 export interface CommandTransaction {
   /** Takes the locks of `createKeys`, then the sessions' row locks in id order; waits for nobody. */
   lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions>;
+  /** Of sessions that `lock` did not get it says nothing to rely on. */
   readInbox(query: InboxQuery): Promise<InboxState>;
   /** At most once per transaction. */
   write(rows: WriteSet): Promise<void>;

@@ -15,17 +15,17 @@ export async function processBatch(
 ): Promise<readonly BatchOutcome[]> {
   const sessionIds = [...new Set(batch.filter((request) => !createsSession(request)).map((r) => r.sessionId))];
   const createKeys = batch.flatMap(createKeyOf);
-  const locked = await transaction.lock(sessionIds, createKeys);
-  if (locked.topicAhead === true) throw topicAhead();
-  const lockedIds = locked.sessions.map((session) => session.sessionId);
   const sessionKeys = batch.flatMap(sessionKeyOf);
-  const inbox =
-    lockedIds.length + createKeys.length === 0
+  const locking = transaction.lock(sessionIds, createKeys);
+  const reading =
+    sessionIds.length + createKeys.length === 0
       ? { unfinished: [], bound: [] }
-      : await transaction.readInbox({ sessionIds: lockedIds, sessionKeys, createKeys });
+      : transaction.readInbox({ sessionIds, sessionKeys, createKeys });
+  const [locked, inbox] = await Promise.all([locking, reading]);
+  if (locked.topicAhead === true) throw topicAhead();
   const work = new BatchWork(locked, inbox, settings);
   const outcomes = batch.map((request) => work.judge(request));
-  if (work.hasRows) await transaction.write(work);
+  if (work.hasRows) await transaction.write(work.rows());
   return outcomes;
 }
 

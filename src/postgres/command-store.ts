@@ -13,26 +13,31 @@ import type {
 } from '../commands/ports.ts';
 import { EVENT_SCHEMA_LEVEL } from '../genesis/event-schemas.ts';
 import type { CommandId, SessionId, UserId } from '../genesis/ids.ts';
-import { toSession, type SessionRow } from './session-row.ts';
+import { plainArray, textArray } from './array-literal.ts';
+import { schemaLevelOf, toLockedSession, type LockedRow } from './locked-row.ts';
+import { Pipeline, type Statement } from './pipeline.ts';
 import { sql } from './sql.ts';
-import { runTransaction, type Written } from './transaction.ts';
+import { runBegunTransaction, type Written } from './transaction.ts';
 import { writeParameters } from './write-parameters.ts';
 
-const STATEMENTS = {
-  lockCreateKeys: sql('commands/lock-create-keys'),
-  lockSessions: sql('commands/lock-sessions'),
-  existingSessions: sql('commands/existing-sessions'),
-  clock: sql('commands/clock'),
-  findCommand: sql('commands/find-command'),
-  readInbox: sql('commands/read-inbox'),
-  write: sql('commands/write'),
-};
+const BEGIN: Statement = { name: 'begin', text: 'BEGIN' };
+const LOCK_CREATE_KEYS = statement('lock-create-keys');
+const LOCK_SESSIONS = statement('lock-sessions');
+const EXISTING_SESSIONS = statement('existing-sessions');
+const CLOCK = statement('clock');
+const READ_INBOX = statement('read-inbox');
+const WRITE = statement('write');
+const FIND_COMMAND = sql('commands/find-command');
+
+function statement(name: string): Statement {
+  return { name: `commands/${name}`, text: sql(`commands/${name}`) };
+}
 
 /** A CommandStore on the four tables. */
 export function createCommandStore(pool: Pool): CommandStore {
   return {
     transaction: (work, timeLimit) =>
-      runTransaction(
+      runBegunTransaction(
         pool,
         async (client) => {
           const transaction = new PostgresCommandTransaction(client);
@@ -43,91 +48,81 @@ export function createCommandStore(pool: Pool): CommandStore {
   };
 }
 
-/** What each transaction learns besides the sessions. */
-interface Clock {
-  readonly now: Date;
-  readonly topic_ahead: boolean;
-}
-
-interface LockedRow extends SessionRow, Clock {
-  readonly schema_level: number;
-}
+/** Columns of commands/clock.sql: milliseconds since the epoch, and a boolean. */
+type ClockRow = readonly [now: string, topicAhead: 't' | 'f'];
+type ExistingRow = readonly [sessionId: SessionId];
+type HashRow = readonly [hash: string];
+type WrittenRow = readonly [finished: string, sessions: string, xid: string];
 
 class PostgresCommandTransaction implements CommandTransaction {
-  readonly #client: PoolClient;
+  readonly #pipeline: Pipeline;
+  readonly #begun: Promise<unknown>;
   written: Written | null = null;
 
   constructor(client: PoolClient) {
-    this.#client = client;
+    this.#pipeline = new Pipeline(client);
+    // Goes out with the first step, and fails with it.
+    this.#begun = this.#pipeline.run(BEGIN, []);
+    this.#begun.catch(() => undefined);
   }
 
   async lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions> {
-    const busyKeys = createKeys.length === 0 ? [] : await this.#lockKeys(createKeys);
-    const rows = sessionIds.length === 0 ? [] : await this.#run<LockedRow>('lockSessions', [sessionIds]);
-    const locked = new Set(rows.map((row) => row.session_id));
+    const [busyKeys, rows, clock] = await Promise.all([
+      createKeys.length === 0 ? [] : this.#lockKeys(createKeys),
+      sessionIds.length === 0 ? [] : this.#pipeline.run<LockedRow>(LOCK_SESSIONS, [plainArray(sessionIds)]),
+      this.#pipeline.run<ClockRow>(CLOCK, []),
+    ]);
+    const [now, topicAhead] = clock[0] ?? noSettings();
+    const locked = new Set(rows.map(([sessionId]) => sessionId));
     const missing = sessionIds.filter((id) => !locked.has(id));
-    const busy = missing.length === 0 ? [] : await this.#run<{ session_id: SessionId }>('existingSessions', [missing]);
-    const { now, topic_ahead: topicAhead } = rows[0] ?? (await this.#clock());
-    const tooNew = rows.filter((row) => row.schema_level > EVENT_SCHEMA_LEVEL);
+    const tooNew = rows.filter((row) => schemaLevelOf(row) > EVENT_SCHEMA_LEVEL);
     return {
-      sessions: rows.map(toSession),
-      busy: busy.map((row) => row.session_id),
-      tooNew: tooNew.map((row) => row.session_id),
+      sessions: rows.map(toLockedSession),
+      busy: missing.length === 0 ? [] : await this.#existing(missing),
+      tooNew: tooNew.map(([sessionId]) => sessionId),
       busyKeys,
-      topicAhead,
-      now: now.getTime(),
+      topicAhead: topicAhead === 't',
+      now: Math.floor(Number(now)),
     };
+  }
+
+  async #existing(sessionIds: readonly SessionId[]): Promise<readonly SessionId[]> {
+    const rows = await this.#pipeline.run<ExistingRow>(EXISTING_SESSIONS, [plainArray(sessionIds)]);
+    return rows.map(([sessionId]) => sessionId);
   }
 
   /** Takes the locks that are free; gives the keys whose lock somebody else holds. */
   async #lockKeys(keys: readonly CreateKey[]): Promise<readonly CreateKey[]> {
     const hashes = [...new Set(keys.map(advisoryLock))];
-    const rows = await this.#run<{ hash: string }>('lockCreateKeys', [hashes]);
-    const ours = new Set(rows.map((row) => BigInt(row.hash)));
+    const rows = await this.#pipeline.run<HashRow>(LOCK_CREATE_KEYS, [plainArray(hashes.map(String))]);
+    const ours = new Set(rows.map(([hash]) => BigInt(hash)));
     return keys.filter((key) => !ours.has(advisoryLock(key)));
   }
 
-  async #clock(): Promise<Clock> {
-    const [row] = await this.#run<Clock>('clock', []);
-    if (row === undefined)
-      throw new Error('genesis_settings has no row: restore the one that the first migration wrote');
-    return row;
-  }
-
   async readInbox({ sessionIds, sessionKeys, createKeys }: InboxQuery): Promise<InboxState> {
-    const rows = await this.#run<InboxRow>('readInbox', [
-      sessionIds,
-      sessionKeys.map((key) => key.sessionId),
-      sessionKeys.map((key) => key.userId),
-      sessionKeys.map((key) => key.key),
-      createKeys.map((key) => key.userId),
-      createKeys.map((key) => key.key),
+    const rows = await this.#pipeline.run<InboxRow>(READ_INBOX, [
+      plainArray(sessionIds),
+      plainArray(sessionKeys.map((key) => key.sessionId)),
+      textArray(sessionKeys.map((key) => key.userId)),
+      textArray(sessionKeys.map((key) => key.key)),
+      textArray(createKeys.map((key) => key.userId)),
+      textArray(createKeys.map((key) => key.key)),
     ]);
     return { unfinished: rows.filter(isUnfinished).map(toUnfinished), bound: rows.filter(isBound).map(toBoundKey) };
   }
 
   async write(rows: WriteSet): Promise<void> {
-    const [written] = await this.#run<{ finished: number; sessions: number; xid: string }>(
-      'write',
-      writeParameters(rows),
-    );
-    if (written?.finished !== rows.finished.length || written.sessions !== rows.sessions.length) {
+    const [written] = await this.#pipeline.run<WrittenRow>(WRITE, writeParameters(rows));
+    const [finished, sessions, xid] = written ?? ['0', '0', ''];
+    if (Number(finished) !== rows.finished.length || Number(sessions) !== rows.sessions.length) {
       throw new Error('a row that the batch has locked was not as it was read; nothing is written');
     }
-    this.written = {
-      xid: written.xid,
-      witness: { text: STATEMENTS.findCommand, values: [rows.inbox[0]?.request.commandId] },
-    };
+    this.written = { xid, witness: { text: FIND_COMMAND, values: [rows.inbox[0]?.request.commandId] } };
   }
+}
 
-  async #run<Row extends object>(
-    statement: keyof typeof STATEMENTS,
-    values: readonly unknown[],
-  ): Promise<readonly Row[]> {
-    const text = STATEMENTS[statement];
-    const { rows } = await this.#client.query<Row>({ name: statement, text, values: [...values] });
-    return rows;
-  }
+function noSettings(): never {
+  throw new Error('genesis_settings has no row: restore the one that the first migration wrote');
 }
 
 /** 64 bits of the scope of a key. */
@@ -138,42 +133,36 @@ function advisoryLock({ userId, key }: CreateKey): bigint {
     .readBigInt64BE();
 }
 
-interface InboxRow {
-  readonly kind: 'unfinished' | 'bound';
-  readonly id: CommandId;
-  readonly session_id: SessionId;
-  readonly user_id: UserId;
-  readonly command_type: UnfinishedCommand['commandType'];
-  readonly idempotency_key: string | null;
-  readonly fingerprint: string | null;
-  readonly response: BoundKey['answer'] | null;
-}
+/** Columns of commands/read-inbox.sql. */
+type InboxRow = UnfinishedRow | BoundRow;
+type UnfinishedRow = readonly [...InboxColumns, idempotencyKey: null, fingerprint: null, response: null];
+type BoundRow = readonly [...InboxColumns, idempotencyKey: string, fingerprint: string, response: string];
+type InboxColumns = [
+  id: CommandId,
+  sessionId: SessionId,
+  userId: UserId,
+  commandType: UnfinishedCommand['commandType'],
+];
 
-type BoundRow = InboxRow & {
-  readonly idempotency_key: string;
-  readonly fingerprint: string;
-  readonly response: BoundKey['answer'];
-};
-
-function isUnfinished(row: InboxRow): boolean {
-  return row.kind === 'unfinished';
+function isUnfinished(row: InboxRow): row is UnfinishedRow {
+  return row[4] === null;
 }
 
 function isBound(row: InboxRow): row is BoundRow {
-  return row.kind === 'bound';
+  return row[4] !== null;
 }
 
-function toUnfinished(row: InboxRow): UnfinishedCommand {
-  return { commandId: row.id, sessionId: row.session_id, commandType: row.command_type };
+function toUnfinished([commandId, sessionId, , commandType]: UnfinishedRow): UnfinishedCommand {
+  return { commandId, sessionId, commandType };
 }
 
-function toBoundKey(row: BoundRow): BoundKey {
+function toBoundKey([, sessionId, userId, commandType, key, fingerprint, response]: BoundRow): BoundKey {
   return {
-    sessionId: row.session_id,
-    userId: row.user_id,
-    key: row.idempotency_key,
-    fingerprint: row.fingerprint,
-    createsSession: row.command_type === 'CreateSession',
-    answer: row.response,
+    sessionId,
+    userId,
+    key,
+    fingerprint,
+    createsSession: commandType === 'CreateSession',
+    answer: JSON.parse(response) as BoundKey['answer'],
   };
 }

@@ -27,8 +27,21 @@ const LOOKUP_SHARE = 0.3;
 const LOOK_SHARE = 0.4;
 const SHORTEST_LOOK = 50;
 
+/** Runs `work` between BEGIN and COMMIT on one connection of the pool; else as runBegunTransaction. */
+export function runTransaction<Result>(
+  pool: Pool,
+  work: (client: PoolClient) => Promise<TransactionWork<Result>>,
+  timeLimit: number,
+): Promise<Result> {
+  const begun = async (client: PoolClient): Promise<TransactionWork<Result>> => {
+    await client.query('BEGIN');
+    return work(client);
+  };
+  return runBegunTransaction(pool, begun, timeLimit);
+}
+
 /**
- * Runs `work` between BEGIN and COMMIT on one connection of the pool.
+ * Runs `work`, whose first statement is BEGIN, and then COMMIT on one connection of the pool.
  *
  * If COMMIT's answer is lost, the transaction is looked up on a new connection until the time is over: by its id, and by what it
  * wrote. The outcome is learnt wherever it can be. If `work` takes too long the connection is cut, and the server rolls back.
@@ -38,7 +51,7 @@ const SHORTEST_LOOK = 50;
  * @throws TransactionConflict, or whatever `work` throws.
  * @see https://www.postgresql.org/docs/18/functions-info.html#FUNCTIONS-INFO-SNAPSHOT (pg_xact_status)
  */
-export async function runTransaction<Result>(
+export async function runBegunTransaction<Result>(
   pool: Pool,
   work: (client: PoolClient) => Promise<TransactionWork<Result>>,
   timeLimit: number,
@@ -61,7 +74,6 @@ async function attempt<Result>(
   work: (client: PoolClient) => Promise<TransactionWork<Result>>,
 ): Promise<TransactionWork<Result>> {
   try {
-    await client.query('BEGIN');
     return await work(client);
   } catch (error) {
     throw translate(error);

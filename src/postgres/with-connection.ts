@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool, PoolClient } from 'pg';
 import { GenesisError } from '../errors.ts';
 import { translate } from './errors.ts';
@@ -40,16 +39,15 @@ export async function withConnection<Result>(
 
 async function connectUntil(pool: Pool, cutAt: number): Promise<PoolClient> {
   const connecting = pool.connect();
-  const waiting = new AbortController();
-  const tooLate = delay(Math.max(1, cutAt - performance.now()), null, { signal: waiting.signal });
+  const { promise: tooLate, resolve: giveUp } = Promise.withResolvers<null>();
+  const timer = setTimeout(() => giveUp(null), Math.max(1, cutAt - performance.now()));
   try {
     const client = await Promise.race([connecting, tooLate]);
     if (client !== null) return client;
   } catch (error) {
     throw translate(error);
   } finally {
-    waiting.abort();
-    tooLate.catch(() => undefined);
+    clearTimeout(timer);
   }
   // Whoever waits next may have it.
   connecting.then(

@@ -103,6 +103,7 @@ class MemoryTransaction implements CommandTransaction {
   readonly #number: number;
   readonly #end: Promise<void>;
   #step = 0;
+  #locking: Promise<unknown> = Promise.resolve();
   rows: WriteSet | null = null;
 
   constructor(store: MemoryStore, owner: symbol, number: number, end: Promise<void>) {
@@ -112,8 +113,14 @@ class MemoryTransaction implements CommandTransaction {
     this.#end = end;
   }
 
-  async lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions> {
+  lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions> {
     this.#advance(1);
+    const locking = this.#lock(sessionIds, createKeys);
+    this.#locking = locking;
+    return locking;
+  }
+
+  async #lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions> {
     await this.#store.interfere('lock', this.#number);
     await this.#store.waitForKeys(createKeys, this.#owner, this.#end);
     return this.#store.lockRows(sessionIds, this.#owner);
@@ -121,8 +128,9 @@ class MemoryTransaction implements CommandTransaction {
 
   async readInbox(query: InboxQuery): Promise<InboxState> {
     this.#advance(2);
+    // It may be called in one go with `lock`; it runs after it.
+    await this.#locking;
     await this.#store.interfere('readInbox', this.#number);
-    for (const id of query.sessionIds) this.#mustHold(id);
     return this.#store.tables.readInbox(query);
   }
 
@@ -131,14 +139,7 @@ class MemoryTransaction implements CommandTransaction {
     await this.#store.interfere('write', this.#number);
     for (const { session, baseVersion } of rows.sessions) if (baseVersion > 0) this.#mustHold(session.sessionId);
     this.#store.tables.check(rows);
-    // A copy: what the caller does with its rows after the statement ran changes nothing.
-    this.rows = {
-      inbox: [...rows.inbox],
-      finished: [...rows.finished],
-      events: [...rows.events],
-      outbox: [...rows.outbox],
-      sessions: [...rows.sessions],
-    };
+    this.rows = rows;
   }
 
   #mustHold(sessionId: SessionId): void {

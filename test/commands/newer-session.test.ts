@@ -49,7 +49,7 @@ describe('a command for a session that holds events of a newer program', () => {
   it('keeps its batch-mates from nothing', () => {
     const { work } = judge(feedback());
     expect(work.judge(feedback({ sessionId: OTHER, commandId: commandId(2) }))).toMatchObject({ kind: 'accepted' });
-    expect(work.sessions.map((change) => change.session.sessionId)).toEqual([OTHER]);
+    expect(work.rows().sessions.map((change) => change.session.sessionId)).toEqual([OTHER]);
   });
 
   it('of a stranger is told, as ever, that there is no such session', () => {

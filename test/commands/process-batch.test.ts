@@ -138,7 +138,7 @@ describe('a batch', () => {
     expect(structuredClone(store.tables)).toEqual(before);
   });
 
-  it('does not ask the inbox about sessions that it could not lock', async () => {
+  it('asks the inbox in one go with the locks, and for new sessions without a key not at all', async () => {
     const busy = await session();
     store.hold(busy);
     const steps: string[] = [];
@@ -147,7 +147,10 @@ describe('a batch', () => {
       DEFERRED,
       NOT_FOUND,
     ]);
-    expect(steps).toEqual(['begin', 'lock', 'commit', 'committed']);
+    expect(steps).toEqual(['begin', 'lock', 'readInbox', 'commit', 'committed']);
+    steps.length = 0;
+    await session();
+    expect(steps).toEqual(['begin', 'lock', 'write', 'commit', 'committed']);
   });
 
   it('writes the outbox by session and version, one row for each event', async () => {

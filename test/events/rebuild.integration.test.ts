@@ -165,7 +165,7 @@ describe('genesis rebuild beside commands', () => {
     const command = createCommandStore(rig.pool).transaction(async (transaction) => {
       const work = new BatchWork(await transaction.lock([sessionId], []), { unfinished: [], bound: [] }, SETTINGS);
       work.judge(request(updateSession({ title: 'Right' }), { sessionId }));
-      await transaction.write(work);
+      await transaction.write(work.rows());
       written.resolve();
       await gate.promise;
     }, 20_000);

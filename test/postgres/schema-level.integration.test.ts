@@ -90,7 +90,7 @@ describe('the level of a session', () => {
       const locked = await transaction.lock([sessionId], []);
       const work = new BatchWork({ ...locked, tooNew: [] }, { unfinished: [], bound: [] }, SETTINGS);
       expect(work.judge(request(feedback, { sessionId }))).toMatchObject({ kind: 'accepted' });
-      await transaction.write(work);
+      await transaction.write(work.rows());
     }, 5_000);
     expect(await levelOf(sessionId)).toBe(EVENT_SCHEMA_LEVEL + 1);
   });

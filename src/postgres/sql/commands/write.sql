@@ -1,5 +1,6 @@
 -- All rows of one batch in one statement. $1 is the time of what the batch ends. Each row is touched by one part only: the parts of a WITH
 -- run in no defined order and see one snapshot. The counts tell whether every row that had to change was there.
+-- JSON comes as one text per column, parted by a character that JSON does not contain. Events are in (session, version) order.
 WITH inbox AS (
   INSERT INTO command_inbox (
     id, session_id, user_id, command_type, idempotency_key, fingerprint, payload, status, response,
@@ -7,8 +8,8 @@ WITH inbox AS (
   )
   SELECT i.*
   FROM unnest(
-    $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::json[],
-    $11::int[], $12::int[], $13::timestamptz[], $49::timestamptz[], $49::timestamptz[]
+    $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], string_to_array($8, E'\x1f', ''), $9::text[],
+    string_to_array($10, E'\x1f', '')::json[], $11::int[], $12::int[], $13::timestamptz[], $46::timestamptz[], $46::timestamptz[]
   ) AS i
 ), finished AS (
   UPDATE command_inbox AS c
@@ -19,8 +20,8 @@ WITH inbox AS (
 ), sessions AS MATERIALIZED (
   SELECT *
   FROM unnest(
-    $17::uuid[], $18::int[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::json[],
-    $25::int[], $26::uuid[], $27::uuid[], $28::uuid[], $29::timestamptz[], $30::timestamptz[],
+    $17::uuid[], $18::int[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[],
+    string_to_array($24, E'\x1f', '')::json[], $25::int[], $26::uuid[], $27::uuid[], $28::uuid[], $29::timestamptz[], $30::timestamptz[],
     $31::int[]
   ) AS s (
     session_id, base_version, user_id, status, current_stage, title, idea, confirmed_data,
@@ -38,7 +39,9 @@ WITH inbox AS (
   RETURNING 1
 ), updated AS (
   UPDATE genesis_sessions AS g
-  SET status = s.status, current_stage = s.current_stage, title = s.title, idea = s.idea, confirmed_data = s.confirmed_data,
+  SET status = s.status, current_stage = s.current_stage, title = s.title, idea = s.idea,
+      -- NULL: as it was. It may be large, and few commands change it.
+      confirmed_data = coalesce(s.confirmed_data, g.confirmed_data),
       version = s.version, last_event_id = s.last_event_id, outstanding_request = s.outstanding_request,
       outstanding_event = s.outstanding_event, schema_level = greatest(g.schema_level, s.schema_level), updated_at = s.updated_at
   FROM sessions AS s
@@ -52,8 +55,9 @@ WITH inbox AS (
   SELECT event_id, 'GENESIS_SESSION', aggregate_id, aggregate_version, event_type, event_version, payload, metadata,
          correlation_id, causation_id, created_at
   FROM unnest(
-    $32::uuid[], $33::uuid[], $34::int[], $35::text[], $36::int[], $37::json[], $38::json[], $39::uuid[], $40::uuid[],
-    $41::timestamptz[]
+    $32::uuid[], $33::uuid[], $34::int[], $35::text[], $36::int[],
+    string_to_array($37, E'\x1f', '')::json[], string_to_array($38, E'\x1f', '')::json[],
+    $39::uuid[], $40::uuid[], $41::timestamptz[]
   ) AS e (
     event_id, aggregate_id, aggregate_version, event_type, event_version, payload, metadata, correlation_id, causation_id,
     created_at
@@ -62,8 +66,10 @@ WITH inbox AS (
   -- The sequence is read in the order of the rows: the ids of one session ascend with its versions.
   INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers, scheduled_at, created_at)
   SELECT event_id, topic, key, shard, sequence, payload, headers, at, at
-  FROM unnest($42::uuid[], $43::text[], $44::uuid[], $45::int[], $46::int[], $47::text[], $48::json[], $50::timestamptz[])
-    WITH ORDINALITY AS o (event_id, topic, key, shard, sequence, payload, headers, at, n)
+  FROM unnest(
+    $32::uuid[], string_to_array($42, E'\x1f', ''), $33::uuid[], $43::int[], $34::int[],
+    string_to_array($44, E'\x1f', ''), string_to_array($45, E'\x1f', '')::json[], $41::timestamptz[]
+  ) WITH ORDINALITY AS o (event_id, topic, key, shard, sequence, payload, headers, at, n)
   ORDER BY n
 )
 SELECT (SELECT count(*) FROM finished)::int AS finished,

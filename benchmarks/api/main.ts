@@ -1,0 +1,168 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeMachine } from '../machine.ts';
+import { median } from '../median.ts';
+import { applyLoad, type LoadFigures } from './load.ts';
+import { createReference, type Reference, type ReferenceFigures } from './reference.ts';
+import { pathOfProgram } from './run-program.ts';
+import { openStage, type Stage } from './stage.ts';
+
+const USAGE = `npm run bench -- api          commands over HTTP beside pgbench with the textbook transaction, in turns
+       --rounds N        of all of them (3)
+       --seconds N       of each (5)
+       --connections N,… of the API (1,16,64,256)
+       --quick           one round of 3 s, 1 and 64 connections
+       --cpu-profile DIR where Node writes a CPU profile of the API
+       --env NAME=VALUE  a setting of the API; may be repeated`;
+
+/** The reference's connections: what the ratios of 64 and more are of. */
+const REFERENCE_CONNECTIONS = 64;
+/** One wrk thread and its sessions; more than any number of connections, so that two commands seldom meet. */
+const SESSIONS = 2_000;
+/** Seconds that are not counted: code and plans are cold. */
+const WARM_UP = 4;
+
+function parse(args: readonly string[]) {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rounds: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '5' },
+      connections: { type: 'string', default: '1,16,64,256' },
+      quick: { type: 'boolean', default: false },
+      'cpu-profile': { type: 'string' },
+      env: { type: 'string', multiple: true, default: [] },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const profile = values['cpu-profile'];
+  return {
+    help: values.help,
+    rounds: values.quick ? 1 : Number(values.rounds),
+    seconds: values.quick ? 3 : Number(values.seconds),
+    connections: values.quick ? [1, REFERENCE_CONNECTIONS] : values.connections.split(',').map(Number),
+    nodeOptions: profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', resolve(profile)],
+    env: Object.fromEntries(values.env.map((setting) => setting.split('=', 2) as [string, string])),
+  };
+}
+
+type Options = ReturnType<typeof parse>;
+
+/** `npm run bench -- api …`: a table for people, and one line of JSON. */
+export async function benchmarkApi(args: readonly string[]): Promise<void> {
+  const options = parse(args);
+  if (options.help) {
+    console.log(USAGE);
+    return;
+  }
+  // What is missing is told before anything is started.
+  pathOfProgram('wrk');
+  pathOfProgram('pgbench');
+  const folder = mkdtempSync(join(tmpdir(), 'genesis-bench-'));
+  mkdirSync(folder, { recursive: true });
+  const { env, nodeOptions } = options;
+  try {
+    const stage = await openStage({ folder, sessions: SESSIONS, env, nodeOptions });
+    try {
+      await measure(stage, options);
+    } finally {
+      await stage.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+interface Rounds {
+  readonly api: LoadFigures[];
+  readonly textbook: ReferenceFigures[];
+  readonly oneStatement: ReferenceFigures[];
+  readonly alone: ReferenceFigures[];
+}
+
+async function measure(stage: Stage, { rounds, seconds, connections }: Options): Promise<void> {
+  await applyLoad(stage, REFERENCE_CONNECTIONS, WARM_UP);
+  const reference = await createReference(stage.databaseUrl, stage.referenceUrl, stage.folder);
+  await reference.run('textbook', REFERENCE_CONNECTIONS, 1);
+  const figures: Rounds = { api: [], textbook: [], oneStatement: [], alone: [] };
+  for (let round = 0; round < rounds; round += 1) await runRound(stage, reference, { connections, seconds, figures });
+  const machine = await describeMachine(stage.databaseUrl);
+  console.log(JSON.stringify({ benchmark: 'api', ...summarise(figures, connections), machine }));
+}
+
+interface Plan {
+  readonly connections: readonly number[];
+  readonly seconds: number;
+  readonly figures: Rounds;
+}
+
+/** All of them in turns, so that whatever else the machine does hits all. */
+async function runRound(stage: Stage, reference: Reference, { connections, seconds, figures }: Plan): Promise<void> {
+  for (const count of connections) {
+    const measured = await applyLoad(stage, count, seconds);
+    tell(measured);
+    figures.api.push(measured);
+    if (count === 1) {
+      figures.alone.push(tellReference('textbook, alone', await reference.run('textbook', 1, seconds)));
+    } else if (count >= REFERENCE_CONNECTIONS || !connections.some((other) => other >= REFERENCE_CONNECTIONS)) {
+      figures.textbook.push(tellReference('textbook', await reference.run('textbook', REFERENCE_CONNECTIONS, seconds)));
+    }
+  }
+  figures.oneStatement.push(
+    tellReference('one statement', await reference.run('one-statement', REFERENCE_CONNECTIONS, seconds)),
+  );
+}
+
+function tell({ connections, perSecond, refused, p50, p99, cpu, busy }: LoadFigures): void {
+  const share = (value: number): string => `${Math.round(value * 100)} %`;
+  console.log(
+    [
+      `API, ${connections} connections`.padEnd(24),
+      `${Math.round(perSecond)}/s`.padStart(9),
+      `p50 ${p50.toFixed(1)} p99 ${p99.toFixed(1)} ms`.padStart(24),
+      `CPU µs each: API ${cpu.api} PostgreSQL ${cpu.postgres} wrk ${cpu.load}`.padStart(50),
+      `API ${share(busy.api)} wrk ${share(busy.load)} of a core`.padStart(30),
+      refused === 0 ? '' : `  ${refused} REFUSED`,
+    ].join(''),
+  );
+}
+
+function tellReference(name: string, figures: ReferenceFigures): ReferenceFigures {
+  const rate = `${Math.round(figures.perSecond)}/s`;
+  console.log(`pgbench, ${name}`.padEnd(24) + rate.padStart(9) + `mean ${figures.latency.toFixed(2)} ms`.padStart(24));
+  return figures;
+}
+
+function summarise(figures: Rounds, connections: readonly number[]) {
+  const rate = (runs: readonly ReferenceFigures[]): number => median(runs.map((run) => run.perSecond));
+  const textbook = rate(figures.textbook);
+  const alone = median(figures.alone.map((run) => run.latency));
+  return {
+    textbook: Math.round(textbook),
+    oneStatement: Math.round(rate(figures.oneStatement)),
+    textbookAloneMs: round(alone),
+    api: connections.map((count) => {
+      const runs = figures.api.filter((run) => run.connections === count);
+      const of = (value: (run: LoadFigures) => number): number => round(median(runs.map(value)));
+      return {
+        connections: count,
+        perSecond: Math.round(of((run) => run.perSecond)),
+        ratio: textbook === 0 ? null : round(of((run) => run.perSecond) / textbook),
+        p50: of((run) => run.p50),
+        p99: of((run) => run.p99),
+        refused: of((run) => run.refused),
+        cpu: {
+          api: of((run) => run.cpu.api),
+          postgres: of((run) => run.cpu.postgres),
+          load: of((run) => run.cpu.load),
+        },
+      };
+    }),
+  };
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}

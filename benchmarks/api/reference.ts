@@ -1,0 +1,65 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { oneStatementScript, textbookScript, type RowTexts } from '../textbook/script.ts';
+import { runProgram } from './run-program.ts';
+
+/** pgbench with the transactions that the API is compared with. */
+export interface Reference {
+  run(script: 'textbook' | 'one-statement', connections: number, seconds: number): Promise<ReferenceFigures>;
+}
+
+export interface ReferenceFigures {
+  readonly perSecond: number;
+  /** Of one transaction on average, in milliseconds. */
+  readonly latency: number;
+  readonly transactions: number;
+}
+
+/** More than any session has commands in one run. */
+const VERSIONS_PER_RUN = 1_000_000;
+
+/**
+ * @param source A database in which commands have been stored: the reference writes as long texts as they left.
+ * @param target A migrated database.
+ */
+export async function createReference(source: string, target: string, folder: string): Promise<Reference> {
+  const texts = await textsOfACommand(source);
+  const files = { textbook: join(folder, 'textbook.sql'), 'one-statement': join(folder, 'one-statement.sql') };
+  writeFileSync(files.textbook, textbookScript(texts));
+  writeFileSync(files['one-statement'], oneStatementScript(texts));
+  const { hostname, port, username, password, pathname } = new URL(target);
+  const connection = `host=${hostname} port=${port} user=${username} password=${password} dbname=${pathname.slice(1)}`;
+  let runs = 0;
+  return {
+    async run(script, connections, seconds) {
+      const start = runs * VERSIONS_PER_RUN;
+      runs += 1;
+      const threads = Math.min(2, connections);
+      const flags = ['-n', '-M', 'prepared', '-D', `n=${start}`, '-c', connections, '-j', threads, '-T', seconds];
+      const output = await runProgram('pgbench', [...flags.map(String), '-f', files[script], connection]);
+      const figure = (pattern: RegExp): number => Number(pattern.exec(output)?.[1]);
+      const perSecond = figure(/tps = ([\d.]+)/u);
+      const transactions = figure(/actually processed: (\d+)/u);
+      if (!(perSecond > 0)) throw new Error(`pgbench told no figure:\n${output}`);
+      return { perSecond, latency: (connections / perSecond) * 1_000, transactions };
+    },
+  };
+}
+
+async function textsOfACommand(source: string): Promise<RowTexts> {
+  const client = new pg.Client({ connectionString: source });
+  await client.connect();
+  const { rows } = await client.query<RowTexts>(
+    `SELECT c.payload, c.response::text AS response, e.payload::text AS "eventPayload", e.metadata::text AS metadata,
+            o.payload AS value, o.headers::text AS headers
+     FROM command_inbox AS c
+     JOIN domain_events AS e ON e.aggregate_id = c.session_id AND e.aggregate_version = c.last_version
+     JOIN event_outbox AS o ON o.key = c.session_id AND o.sequence = c.last_version
+     WHERE c.command_type = 'SubmitFeedback' LIMIT 1`,
+  );
+  await client.end();
+  const [texts] = rows;
+  if (texts === undefined) throw new Error('no command has been stored yet');
+  return texts;
+}
