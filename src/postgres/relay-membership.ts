@@ -99,8 +99,9 @@ export class RelayMembership implements Membership {
     return acquired;
   }
 
-  async release(shards: readonly ShardReport[]): Promise<void> {
-    const values = [this.id, ...this.#placesOf(shards), ...newsOf(shards), this.#recordedId];
+  async release(shards: readonly ShardReport[], inDoubt = false): Promise<void> {
+    const ended = inDoubt ? null : this.#recordedId;
+    const values = [this.id, ...this.#placesOf(shards), ...newsOf(shards), ended];
     await this.#query(this.#leases, RELEASE, values);
   }
 

@@ -1,6 +1,7 @@
 import { backoffDelay } from '../backoff.ts';
 import { assertOrder } from './assert-order.ts';
 import type { DrainContext } from './drain-context.ts';
+import type { OwnedShard } from './owned-shards.ts';
 import { pause } from './pause.ts';
 import { LeaseLost, type ClaimedRow, type RecordOutcome } from './ports.ts';
 import { RowQueue } from './row-queue.ts';
@@ -80,11 +81,26 @@ export class Drain {
   }
 
   async #claim(): Promise<void> {
-    const { keeper, membership, options, recorder, shards, work } = this.#context;
-    const wanted = recorder.full ? [] : shards.nextClaim().filter(({ shard }) => keeper.holds(shard));
+    const { options, recorder, shards, work } = this.#context;
     work.begin();
     this.#more = false;
-    if (wanted.length === 0) return;
+    const parts = recorder.full ? [] : shards.nextClaims();
+    for (const part of parts) {
+      const cut = await this.#claimOf(part);
+      // Of the other part nothing is known.
+      this.#more = cut || (parts.length > 1 && this.#queue.rows.length > 0);
+      if (this.#queue.rows.length > 0) break;
+    }
+    // A claim that was cut says that there is a backlog: the next one is twice as large.
+    const most = Math.max(options.batchMax, options.batchSize);
+    this.#limit = this.#more ? Math.min(this.#limit * 2, most) : options.batchSize;
+  }
+
+  /** Whether there is more than was claimed. */
+  async #claimOf(part: readonly OwnedShard[]): Promise<boolean> {
+    const { keeper, membership, options, recorder, shards } = this.#context;
+    const wanted = part.filter(({ shard }) => keeper.holds(shard));
+    if (wanted.length === 0) return false;
     const began = performance.now();
     const claim = await membership.store.claim({
       shards: wanted.map(({ shard }) => shard),
@@ -97,10 +113,7 @@ export class Drain {
     assertOrder(claim.rows);
     this.#queue.add(claim.rows);
     shards.noteClaim(claim, this.#known());
-    this.#more = !claim.complete || claim.rows.length >= this.#limit;
-    // A claim that was cut says that there is a backlog: the next one is twice as large.
-    const most = Math.max(options.batchMax, options.batchSize);
-    this.#limit = this.#more ? Math.min(this.#limit * 2, most) : options.batchSize;
+    return !claim.complete || claim.rows.length >= this.#limit;
   }
 
   /** Rows that are known and not settled. */
@@ -111,8 +124,14 @@ export class Drain {
 
   async #deliver(batch: readonly ClaimedRow[], signal: AbortSignal): Promise<void> {
     const { board, keeper, publisher } = this.#context;
+    if (signal.aborted || !batch.every(({ shard }) => keeper.holds(shard))) {
+      // The publishers were closed when the leases were lost: what begins now, nobody would end.
+      this.#queue.clear();
+      return;
+    }
     board.draining();
     this.#inFlight = batch;
+    this.#keeping.sending();
     const marked = this.#mark(signal);
     const sending = publisher.send(batch, {
       onStalled: (error) => board.stalled(error),
@@ -217,7 +236,9 @@ export class Drain {
     const active = shards.active().map(({ shard }) => shard);
     if (active.length === 0) return Infinity;
     if (now - this.#retryAskedAt >= RETRY_LOOK_MS) {
-      const milliseconds = await membership.store.nextRetryIn(active, recorder.exceptSessions);
+      // Those whose rows somebody has locked go on when these are free.
+      const waiting = [...recorder.exceptSessions, ...recorder.unmarked.map(({ row }) => row.key)];
+      const milliseconds = await membership.store.nextRetryIn(active, waiting);
       this.#retryAskedAt = now;
       this.#retryDueAt = milliseconds === null ? Infinity : now + milliseconds;
     }

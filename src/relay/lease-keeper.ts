@@ -74,15 +74,15 @@ export class LeaseKeeper {
   }
 
   /**
-   * Gives shards back; from the call on they are not ours.
+   * Gives shards back; from the call on they are not ours. `inDoubt`: the next owner is to fence us first.
    * @throws LeaseLost when nothing is ours any more; the driver's error when the database refused the statement: they are ours again
    */
-  async release(reports: readonly ShardReport[]): Promise<void> {
+  async release(reports: readonly ShardReport[], inDoubt = false): Promise<void> {
     this.#throwIfLost();
     const leases = reports.flatMap(({ shard }) => this.#leases.get(shard) ?? []);
     for (const lease of leases) lease.releasing = true;
     try {
-      await this.#membership.release(reports);
+      await this.#membership.release(reports, inDoubt);
     } catch (error) {
       if (!(error instanceof LeaseLost)) for (const lease of leases) lease.releasing = false;
       throw error;

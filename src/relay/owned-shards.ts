@@ -99,16 +99,17 @@ export class OwnedShards {
   }
 
   /**
-   * The shards of the next claim. Some may be far behind the others, because their partition was away: one claim for all would begin
-   * at their floor and give the others nothing for long.
+   * The shards of the next claim, and those to be asked if these give nothing. Some may be far behind the others, because their
+   * partition was away: one claim for all would begin at their floor and give the others nothing for long.
    */
-  nextClaim(): OwnedShard[] {
+  nextClaims(): OwnedShard[][] {
     const active = this.active();
     const newest = Math.max(...active.map(({ floor }) => floor));
     const behind = active.filter(({ floor }) => floor < newest - FAR_BEHIND);
-    if (behind.length === 0) return active;
+    if (behind.length === 0) return [active];
     this.#turn = !this.#turn;
-    return this.#turn ? behind : active.filter((owned) => !behind.includes(owned));
+    const others = active.filter((owned) => !behind.includes(owned));
+    return this.#turn ? [behind, others] : [others, behind];
   }
 
   /**

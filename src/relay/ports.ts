@@ -208,7 +208,7 @@ export interface Membership {
    * Gives shards back in an orderly way: nothing of theirs is on its way. Their floors and positions are as reported. `inDoubt`: what
    * our transactions wrote there is not decided yet, or not visible: whoever takes the shards next is to fence us.
    */
-  release(shards: readonly ShardReport[], inDoubt: boolean): Promise<void>;
+  release(shards: readonly ShardReport[], inDoubt?: boolean): Promise<void>;
   /** Says that the topic holds a record of the shard that the database does not know: commands are refused from now on. */
   reportTopicAhead(shard: number, offset: string): Promise<void>;
   /** Ends the membership; shards that were not given back are vacant. Never rejects. */

@@ -34,16 +34,14 @@ export async function recoverShard(
   confirm: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<Recovery> {
-  const { predecessors, shard } = owned;
-  for (const predecessor of predecessors) {
-    if (predecessor !== membership.transactionalId) await transactions.fence(predecessor, signal);
-  }
-  owned.predecessors = [];
+  const { shard } = owned;
+  await fencePredecessors(owned, membership, transactions, signal);
   await confirm();
   const foreignOf = async (records: readonly FoundRecord[]) => {
     return (await membership.store.findForeign(records))[0];
   };
   const last = await reader.last(shard, signal);
+  if (endsBelow(owned.position, last)) owned.position = 0n;
   // What lies before the position has been compared before. A record without our headers is somebody else's: it says nothing about us.
   if (last !== null && BigInt(last.offset) >= owned.position && last.eventId !== '') {
     const foreign = await foreignOf([last]);
@@ -61,6 +59,23 @@ export async function recoverShard(
     if (end !== undefined) owned.position = BigInt(end.offset) + 1n;
   }
   return { kind: 'recovered', found };
+}
+
+async function fencePredecessors(
+  owned: OwnedShard,
+  membership: Membership,
+  transactions: RecoveryPorts['transactions'],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const predecessor of owned.predecessors) {
+    if (predecessor !== membership.transactionalId) await transactions.fence(predecessor, signal);
+  }
+  owned.predecessors = [];
+}
+
+/** The partition was made anew, or has lost its end: what was known of its offsets is worth nothing. */
+function endsBelow(position: bigint, last: FoundRecord | null): boolean {
+  return last === null || BigInt(last.offset) + 1n < position;
 }
 
 /** A record that was found, as if it had just been acknowledged. */

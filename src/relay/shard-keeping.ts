@@ -18,6 +18,8 @@ export class ShardKeeping {
   #openFailures = 0;
   /** Exactly once: our transactional id is open, and every predecessor of it is fenced. */
   #opened = false;
+  /** Likewise: something was sent since. */
+  #sent = false;
 
   constructor(context: DrainContext) {
     this.#context = context;
@@ -36,6 +38,11 @@ export class ShardKeeping {
     await Promise.all([this.#beats, ...this.#background]);
   }
 
+  /** Something is about to be sent. */
+  sending(): void {
+    this.#sent = this.#context.options.delivery === 'exactly-once';
+  }
+
   /** A send failed: exactly once, whatever the topic holds now is to be read before anything else is sent. */
   sendFailed(): void {
     if (this.#context.options.delivery === 'exactly-once') this.#opened = false;
@@ -46,21 +53,25 @@ export class ShardKeeping {
    * @throws LeaseLost
    */
   async tend(signal: AbortSignal): Promise<boolean> {
-    const { shards, keeper, options } = this.#context;
-    await this.#giveBack(shards.all().filter(({ leaving, busy }) => leaving && !busy));
-    if (options.delivery === 'exactly-once' && shards.size > 0 && !(await this.#open(signal))) return false;
+    const { shards, options } = this.#context;
+    const leaving = () => shards.all().filter((owned) => owned.leaving && !owned.busy);
+    if (options.delivery === 'exactly-once' && shards.size > 0 && !(await this.#open(leaving().length > 0, signal)))
+      return false;
+    await this.#giveBack(leaving(), false);
     const now = performance.now();
     for (const owned of shards.all()) {
-      if (owned.busy || owned.leaving || owned.state === 'active' || owned.retryAt > now || !keeper.holds(owned.shard))
-        continue;
-      this.#mend(owned, signal);
+      if (this.#isDue(owned, now)) this.#mend(owned, AbortSignal.any([signal, this.#ending.signal]));
     }
     return true;
   }
 
-  /** In an orderly way: nothing is on its way any more. */
+  #isDue({ busy, leaving, retryAt, shard, state }: OwnedShard, now: number): boolean {
+    return !busy && !leaving && state !== 'active' && retryAt <= now && this.#context.keeper.holds(shard);
+  }
+
+  /** In an orderly way: nothing is on its way any more. The broker is not waited for: exactly once, the next owners fence us. */
   async giveBackAll(): Promise<void> {
-    await this.#giveBack(this.#context.shards.all());
+    await this.#giveBack(this.#context.shards.all(), this.#sent);
   }
 
   /** Reports never promise more than is marked. */
@@ -77,10 +88,10 @@ export class ShardKeeping {
     });
   }
 
-  async #giveBack(owned: readonly OwnedShard[]): Promise<void> {
+  async #giveBack(owned: readonly OwnedShard[], inDoubt: boolean): Promise<void> {
     if (owned.length === 0) return;
     const { board, keeper, logger, shards } = this.#context;
-    await keeper.release(this.#reports(owned));
+    await keeper.release(this.#reports(owned), inDoubt);
     for (const { shard } of owned) {
       shards.remove(shard);
     }
@@ -125,8 +136,14 @@ export class ShardKeeping {
     if (changed) work.wake();
   }
 
-  /** Exactly once: begin (which fences), make sure of the leases, forget everything, then read back. False: to be tried again. */
-  async #open(signal: AbortSignal): Promise<boolean> {
+  /**
+   * Exactly once: begin (which fences), make sure of the leases, forget everything, then read back. False: to be tried again.
+   *
+   * A commit is answered before readers see it, and one whose answer was lost may still come. Who opens the id anew waits for the end of
+   * either: so it is done before shards are given away, for the next owner to find all of it.
+   */
+  async #open(leaving: boolean, signal: AbortSignal): Promise<boolean> {
+    if (leaving && this.#sent) this.#opened = false;
     if (this.#opened) return true;
     const { board, membership, options, shards, transactions } = this.#context;
     try {
@@ -139,9 +156,11 @@ export class ShardKeeping {
       await pause(backoffDelay(this.#openFailures, options.backoff), signal);
       return false;
     }
+    if (this.#openFailures > 0) board.answered();
     this.#openFailures = 0;
     shards.recoverAll();
     this.#opened = true;
+    this.#sent = false;
     return true;
   }
 
@@ -209,6 +228,8 @@ export class ShardKeeping {
     const { exceptSessions } = recorder;
     const claim = await membership.store.claim({ shards: [shard], floor, limit: 1, exceptIds, exceptSessions });
     const row = claim.rows[0];
+    // After that nobody would end it.
+    if (signal.aborted) return;
     if (row !== undefined && keeper.holds(shard)) {
       const [outcome] = await probe.send([row]);
       if (outcome?.kind === 'unavailable') throw new Error(outcome.error);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { SessionId } from '../../src/genesis/ids.ts';
 import type { DeliveryMode } from '../../src/relay/ports.ts';
 import { CALM, World } from './world/world.ts';
 
@@ -132,3 +133,112 @@ test('a refusal that could not be charged, because somebody had the row locked, 
   here.tables.locked.clear();
   await vi.waitFor(() => expect(here.log('session-0')).toEqual([1]), PATIENCE);
 });
+
+test(
+  'exactly once, a shard that moves while a commit is in doubt takes no copy along',
+  { timeout: 60_000 },
+  async () => {
+    const here = new World(1, 'exactly-once');
+    world = here;
+    await here.relay().start();
+    const guest = here.relay();
+    here.commitsTake = 30;
+    here.chances = { ...CALM, answerLost: 0.4 };
+    let writing = true;
+    const writers = Array.from({ length: SESSIONS }, async (_, session) => {
+      while (writing) {
+        await here.commit(session);
+        await sleep(here.random() * 8);
+      }
+    });
+    for (let turn = 0; turn < 12; turn += 1) {
+      await guest.start();
+      await vi.waitFor(() => expect(guest.status().shards).not.toEqual([]), PATIENCE);
+      await sleep(here.random() * 30);
+      await guest.stop();
+      await vi.waitFor(() => expect(here.relays[0]?.status().shards).toHaveLength(3), PATIENCE);
+    }
+    writing = false;
+    await Promise.all(writers);
+    here.chances = CALM;
+    await vi.waitFor(() => expect(here.settled).toBe(true), PATIENCE);
+    expectOrderAndCompleteness(here);
+    expect(duplicates(here)).toBe(0);
+  },
+);
+
+test('a lease that is lost while a claim is on its way lets nothing begin that nobody would end', async () => {
+  const here = new World(1, 'at-least-once');
+  world = here;
+  const ends: (() => void)[] = [];
+  let sends = 0;
+  let closes = 0;
+  // Away for good: a send ends when the publisher is closed.
+  here.topic.publisher = () => ({
+    send: async (records) => {
+      sends += 1;
+      await new Promise<void>((resolve) => void ends.push(resolve));
+      return records.map(() => ({ kind: 'unavailable', scope: 'cluster', error: 'closed' }));
+    },
+    close: async () => {
+      closes += 1;
+      for (const end of ends.splice(0)) end();
+    },
+  });
+  const join = here.group.join.bind(here.group);
+  here.group.join = async () => {
+    const membership = await join();
+    const claim: typeof membership.store.claim = async (request) => {
+      const claimed = await membership.store.claim(request);
+      if (membership.id === 1 && claimed.rows.length > 0) {
+        here.group.expire(1);
+        await vi.waitFor(() => expect(closes).toBeGreaterThan(0), PATIENCE);
+        expect(sends).toBe(0);
+      }
+      return claimed;
+    };
+    return { ...membership, store: { ...membership.store, claim } };
+  };
+  await here.relay().start();
+  await here.commit(0);
+  await vi.waitFor(() => expect([...here.group.members.keys()]).not.toContain(1), PATIENCE);
+  for (const end of ends) end();
+});
+
+test('a partition that was made anew, or lost its end, is read back from its beginning', async () => {
+  const here = new World(1, 'exactly-once');
+  world = here;
+  const { shard, session } = await here.commit(0);
+  const [key, eventId] = [session as SessionId, `${session}/1`];
+  // Its owner has ended before it could mark this.
+  await here.topic
+    .publisher()
+    .send([{ topic: 'events', key, shard, payload: '1', headers: { ce_id: eventId, sequence: '1' } }]);
+  Object.assign(here.group.shards[shard] ?? {}, { position: '1000' });
+  await here.relay().start();
+  await vi.waitFor(() => expect(here.settled).toBe(true), PATIENCE);
+  expect(here.log(session)).toEqual([1]);
+});
+
+test.each([0, 4])(
+  'neither shards far behind the others nor these wait because the others have nothing (session %i)',
+  async (session) => {
+    const here = new World(1, 'at-least-once');
+    world = here;
+    for (let count = 0; count <= 50_001; count += 1) {
+      Object.assign(here.tables.insert('session-1', 1), { visible: true, status: 'SENT', published: true });
+    }
+    const [behind, ahead] = here.group.shards;
+    Object.assign(behind ?? {}, { paused: true });
+    const relay = here.relay({ pollInterval: 60_000 });
+    await relay.start();
+    await vi.waitFor(() => expect(ahead?.floor).toBeGreaterThan(50_000), PATIENCE);
+    Object.assign(ahead ?? {}, { paused: true });
+    await vi.waitFor(() =>
+      expect(relay.status().shards.map(({ state }) => state)).toEqual(['paused', 'paused', 'active']),
+    );
+    const row = await here.commit(session);
+    for (const shard of here.group.shards) shard.paused = false;
+    await vi.waitFor(() => expect(here.log(row.session)).toEqual([1]), { ...PATIENCE, timeout: 5_000 });
+  },
+);

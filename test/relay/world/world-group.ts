@@ -94,13 +94,16 @@ export class WorldGroup implements RelayGroup {
           return { shard: shard.shard, epoch: shard.epoch, floor: shard.floor, position: shard.position, predecessors };
         });
       },
-      release: async (reports, inDoubt) => {
+      release: async (reports, inDoubt = false) => {
         await turn();
         this.#report(member, reports);
         for (const { shard } of reports) {
           const one = this.shards[shard];
           if (one?.owner === member.id)
-            Object.assign(one, { owner: null, ids: one.ids.filter((id) => inDoubt || id !== transactionalId) });
+            Object.assign(one, {
+              owner: null,
+              ids: one.ids.filter((id) => inDoubt || id !== transactionalId),
+            });
         }
       },
       reportTopicAhead: async (_shard, offset) => {

@@ -32,11 +32,15 @@ export interface TopicMishaps {
   readonly refuses: (record: OutgoingRecord, alone: boolean) => boolean;
   /** Takes a while that a test chooses; a send may land long after its sender was replaced. */
   readonly delay: () => Promise<void>;
+  /** What passes between the answer to a commit and the moment when readers see it; and until one whose answer was lost arrives. */
+  readonly untilCommitted: () => Promise<void>;
 }
 
 interface Transaction {
   epoch: number;
   open: Entry[];
+  /** A commit whose markers are being written: nobody begins another transaction before, or initialises the id. */
+  ending: Promise<void>;
 }
 
 /** A topic in memory that keeps the rules of Kafka: batches per partition, transactions, fencing by epoch. */
@@ -56,6 +60,11 @@ export class WorldTopic {
     const open = entries.findIndex(({ transaction }) => transaction === 'open');
     const stable = open === -1 ? entries : entries.slice(0, open);
     return stable.filter(({ transaction }) => transaction === 'none' || transaction === 'committed');
+  }
+
+  /** No transaction is open. */
+  get quiet(): boolean {
+    return this.partitions.every((entries) => entries.every(({ transaction }) => transaction !== 'open'));
   }
 
   publisher(): Publisher {
@@ -78,12 +87,12 @@ export class WorldTopic {
       open: async (id) => {
         await this.#mishaps.delay();
         if (this.#mishaps.outage()) throw new PublisherUnavailable('away');
-        own = { id, epoch: this.#initialise(id) };
+        own = { id, epoch: await this.#initialise(id) };
       },
       fence: async (id) => {
         await this.#mishaps.delay();
         if (this.#mishaps.outage()) throw new PublisherUnavailable('away');
-        this.#initialise(id);
+        await this.#initialise(id);
       },
       send: async (records, hooks) => {
         const producer = own;
@@ -128,9 +137,10 @@ export class WorldTopic {
   }
 
   /** Bumps the epoch and ends what is open. */
-  #initialise(id: string): number {
-    const transaction = this.#ids.get(id) ?? { epoch: -1, open: [] };
+  async #initialise(id: string): Promise<number> {
+    const transaction = this.#ids.get(id) ?? { epoch: -1, open: [], ending: Promise.resolve() };
     this.#ids.set(id, transaction);
+    await transaction.ending;
     for (const entry of transaction.open) entry.transaction = 'aborted';
     transaction.open = [];
     transaction.epoch += 1;
@@ -142,6 +152,7 @@ export class WorldTopic {
     { id, epoch }: { readonly id: string; readonly epoch: number },
     hooks: SendHooks | undefined,
   ): Promise<RecordOutcome[]> {
+    await this.#ids.get(id)?.ending;
     const outcomes = await this.#produce(records, { id, epoch });
     if (outcomes.some(({ kind }) => kind === 'fenced')) return outcomes;
     if (outcomes.some(({ kind }) => kind !== 'acknowledged')) {
@@ -159,12 +170,26 @@ export class WorldTopic {
     await this.#mishaps.delay();
     const transaction = this.#ids.get(id);
     if (transaction?.epoch !== epoch) return outcomes.map(() => FENCED);
-    const lost = this.#mishaps.answerLost();
-    // A lost answer may hide either outcome.
-    if (lost && this.#mishaps.outage()) return outcomes.map(() => away('commit unknown'));
-    for (const entry of transaction.open) entry.transaction = 'committed';
+    if (!this.#mishaps.answerLost()) {
+      this.#end(transaction);
+      return outcomes;
+    }
+    // What was asked may never arrive, or late: then it counts unless somebody has initialised the id meanwhile.
+    if (!this.#mishaps.outage()) {
+      void this.#mishaps.untilCommitted().then(() => {
+        if (transaction.epoch === epoch) this.#end(transaction);
+      });
+    }
+    return outcomes.map(() => away('commit unknown'));
+  }
+
+  /** The commit is decided, and answered; readers see it a moment later. */
+  #end(transaction: Transaction): void {
+    const entries = transaction.open;
     transaction.open = [];
-    return lost ? outcomes.map(() => away('commit unknown')) : outcomes;
+    transaction.ending = this.#mishaps.untilCommitted().then(() => {
+      for (const entry of entries) entry.transaction = 'committed';
+    });
   }
 
   async #produce(

@@ -41,6 +41,8 @@ export class World {
   readonly relays: Relay[] = [];
   readonly #delivery: DeliveryMode;
   chances: Chances = CALM;
+  /** Milliseconds that a commit takes from its answer until readers see it; null: as long as anything else. */
+  commitsTake: number | null = null;
 
   constructor(seed: number, delivery: DeliveryMode) {
     this.random = randomOf(seed);
@@ -53,6 +55,7 @@ export class World {
     };
     this.topic = new WorldTopic(SHARDS, {
       delay,
+      untilCommitted: () => (this.commitsTake === null ? delay() : sleep(this.commitsTake)),
       outage: () => this.#happens('outage'),
       answerLost: () => this.#happens('answerLost'),
       partitionAway: () => this.#happens('partitionAway'),
@@ -106,8 +109,9 @@ export class World {
   }
   readonly #locks = new Map<string, Promise<void>>();
 
-  /** Nothing is left that a relay could send. */
+  /** Nothing is left that a relay could send, and readers see what was sent. */
   get settled(): boolean {
+    if (!this.topic.quiet) return false;
     return [...this.tables.bySession.values()].every((rows) => {
       const first = rows.find((row) => !row.visible || WorldTables.unsettled(row));
       return first === undefined || first.status === 'FAILED';

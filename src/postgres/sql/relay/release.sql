@@ -1,5 +1,6 @@
 -- Gives shards of member $1 back, with how far it has come ($2 shards, $3 epochs, $4 floors, $5 positions, $6 times of progress,
--- $7 errors). $8, its transactional id, has nothing open there; those before it that it has not fenced stay.
+-- $7 errors). $8, its transactional id, has nothing open there; null: it may have, so it stays, as do those before it that it has not
+-- fenced.
 UPDATE relay_shards AS shard SET
   owner = NULL,
   expires_at = NULL,
