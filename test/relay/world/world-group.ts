@@ -97,14 +97,7 @@ export class WorldGroup implements RelayGroup {
       release: async (reports, inDoubt = false) => {
         await turn();
         this.#report(member, reports);
-        for (const { shard } of reports) {
-          const one = this.shards[shard];
-          if (one?.owner === member.id)
-            Object.assign(one, {
-              owner: null,
-              ids: one.ids.filter((id) => inDoubt || id !== transactionalId),
-            });
-        }
+        for (const { shard } of reports) this.#free(member, shard, inDoubt ? null : transactionalId);
       },
       reportTopicAhead: async (_shard, offset) => {
         this.topicAhead = offset;
@@ -119,6 +112,12 @@ export class WorldGroup implements RelayGroup {
   holds(member: number, shard: number): boolean {
     const one = this.shards[shard];
     return one?.owner === member && one.expiresAt > performance.now();
+  }
+
+  /** @param ended A transactional id that has nothing open. */
+  #free(member: Member, shard: number, ended: string | null): void {
+    const one = this.shards[shard];
+    if (one?.owner === member.id) Object.assign(one, { owner: null, ids: one.ids.filter((id) => id !== ended) });
   }
 
   #vacant({ owner, expiresAt }: WorldShard): boolean {
