@@ -26,7 +26,21 @@ export function createProducer(
   options: Omit<ProducerOptions<string, string | null, string, string>, 'serializers'>,
 ): TextProducer {
   const value = (text?: string | null) => stringSerializers.value(text ?? undefined);
-  return new Producer({ ...options, serializers: { ...stringSerializers, value } });
+  return new Producer({ ...options, serializers: { ...stringSerializers, headerKey: encodedName, value } });
+}
+
+/** Names of headers are the same few for all records. */
+const NAMES = new Map<string, Buffer>();
+/** More different names than any event has: they are somebody's data. */
+const MOST_NAMES = 100;
+
+function encodedName(name?: string): Buffer | undefined {
+  if (name === undefined) return undefined;
+  const known = NAMES.get(name);
+  if (known !== undefined) return known;
+  const bytes = Buffer.from(name);
+  if (NAMES.size < MOST_NAMES) NAMES.set(name, bytes);
+  return bytes;
 }
 
 export function partitionOf(record: Pick<OutgoingRecord, 'topic' | 'shard'>): string {
@@ -47,7 +61,7 @@ export function encodingFaults(records: readonly OutgoingRecord[]): ReadonlyMap<
 export async function produce(sender: Sender, records: readonly OutgoingRecord[]): Promise<Answers> {
   const result = await sender.send({
     messages: records.map(({ topic, key, shard, payload, headers }) => {
-      return { topic, key, value: payload, partition: shard, headers: { ...headers } };
+      return { topic, key, value: payload, partition: shard, headers: new Map(Object.entries(headers)) };
     }),
   });
   const answers = new Map<string, PartitionAnswer>();

@@ -128,7 +128,7 @@ class Claims {
   }
 
   #claimOrdinary({ shards, floor, limit, exceptIds, exceptSessions }: ClaimRequest): Promise<readonly ClaimRecord[]> {
-    const values = [this.#member, shards, floor, limit, MAX_CLAIM_BYTES, exceptIds, exceptSessions];
+    const values = [this.#member, shards, floor, limit, MAX_CLAIM_BYTES, numbers(exceptIds), exceptSessions];
     return this.#query<ClaimRecord>(CLAIM, values);
   }
 
@@ -138,7 +138,7 @@ class Claims {
     shards: readonly number[],
     claimed: ReadonlySet<SessionId>,
   ) {
-    const values = [shards, limit, MAX_CLAIM_BYTES, exceptIds, exceptSessions];
+    const values = [shards, limit, MAX_CLAIM_BYTES, numbers(exceptIds), exceptSessions];
     const records = await this.#query<HeldRecord>(CLAIM_HELD, values);
     const stuck = records.filter((record) => record.stuck);
     // What the hold says is out of date: said anew, it is not looked at again each time.
@@ -155,6 +155,11 @@ interface FoundRow {
   readonly marked: boolean;
 }
 
+/** An array of numbers as PostgreSQL writes it: the driver would look at each for what needs quotes. */
+function numbers(values: readonly (number | string)[]): string {
+  return `{${values.join(',')}}`;
+}
+
 const keyOf = ({ key }: { readonly key: SessionId }): SessionId => key;
 
 class Marks {
@@ -169,7 +174,7 @@ class Marks {
   async markSent(sent: readonly Sent[]): Promise<readonly number[]> {
     if (sent.length === 0) return [];
     const ids = sent.map(({ id }) => id);
-    const columns = [ids, sent.map(({ partition }) => partition), sent.map(({ offset }) => offset)];
+    const columns = [ids, sent.map(({ partition }) => partition), sent.map(({ offset }) => offset)].map(numbers);
     const marked = new Set((await this.#mark(ids, columns)).map(({ id }) => id));
     const rest = ids.filter((id) => !marked.has(id));
     const locked = rest.length === 0 ? [] : await this.#query<{ id: number }>(NOT_SETTLED, [rest]);

@@ -81,6 +81,15 @@ export async function openWatchedConnection(
   return connection;
 }
 
+const NAMES = new Map<string, string>();
+
+/** Prepared once per session: to plan some statements takes longer than to run them. */
+function nameOf(text: string): string {
+  let name = NAMES.get(text);
+  if (name === undefined) NAMES.set(text, (name = `statement-${NAMES.size}`));
+  return name;
+}
+
 /** One session at the server, whose loss is noticed within the call timeout, by a heartbeat when nothing else is asked. */
 export class WatchedConnection {
   readonly #client: pg.Client;
@@ -123,7 +132,11 @@ export class WatchedConnection {
     }, this.#callTimeout);
     this.#busy = true;
     try {
-      const result = await this.#client.query<Row & pg.QueryResultRow>(text, [...values]);
+      const result = await this.#client.query<Row & pg.QueryResultRow>({
+        name: nameOf(text),
+        text,
+        values: [...values],
+      });
       return result.rows;
     } catch (error) {
       if (error instanceof pg.DatabaseError && !endsSession(error.code ?? '')) throw error;

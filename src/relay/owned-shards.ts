@@ -22,6 +22,8 @@ export interface OwnedShard {
   failures: number;
   /** Something is being done about it: it is read back or probed. */
   busy: boolean;
+  /** The end of its partition was compared with the database, or could not be. */
+  compared: boolean;
   /** Counts what made everything read back so far worthless. */
   round: number;
   /** Most rows in one send while a refused one is looked for; null: no bound. */
@@ -68,6 +70,7 @@ export class OwnedShards {
       retryAt: 0,
       failures: 0,
       busy: false,
+      compared: false,
       round: 0,
       cap: null,
       lastProgressAt: null,
@@ -92,9 +95,9 @@ export class OwnedShards {
     return this.all().some(({ state }) => state === 'topic-ahead');
   }
 
-  /** Those that may be claimed now. */
+  /** Those that may be claimed now: none before it is known of all that the topic is not ahead. */
   active(): OwnedShard[] {
-    if (this.topicAhead) return [];
+    if (this.topicAhead || this.all().some(({ busy, compared }) => busy && !compared)) return [];
     return this.all().filter(({ state, paused, leaving }) => state === 'active' && !paused && !leaving);
   }
 

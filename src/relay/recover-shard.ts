@@ -47,6 +47,7 @@ export async function recoverShard(
     const foreign = await foreignOf([last]);
     if (foreign !== undefined) return { kind: 'topic-ahead', record: foreign };
   }
+  owned.compared = true;
   let found = 0;
   for await (const records of reader.from(shard, String(owned.position), signal)) {
     const ours = records.filter(({ eventId }) => eventId !== '');
@@ -67,10 +68,12 @@ async function fencePredecessors(
   transactions: RecoveryPorts['transactions'],
   signal: AbortSignal,
 ): Promise<void> {
-  for (const predecessor of owned.predecessors) {
-    if (predecessor !== membership.transactionalId) await transactions.fence(predecessor, signal);
+  while (owned.predecessors.length > 0) {
+    const [first = '', ...others] = owned.predecessors;
+    if (first !== membership.transactionalId) await transactions.fence(first, signal);
+    // There may be many, and a broker that goes away in between: none is fenced twice.
+    owned.predecessors = others;
   }
-  owned.predecessors = [];
 }
 
 /** The partition was made anew, or has lost its end: what was known of its offsets is worth nothing. */

@@ -179,6 +179,7 @@ export class ShardKeeping {
       })
       .finally(() => {
         owned.busy = false;
+        owned.compared = true;
         this.#background.delete(done);
         work.wake();
       });

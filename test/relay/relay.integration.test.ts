@@ -275,8 +275,10 @@ test('a topic that is ahead of the database stops everything, until the database
   const relay = rig.relay();
   await relay.start();
   await vi.waitFor(() => expect(relay.status().shards.map(({ state }) => state)).toContain('topic-ahead'), PATIENCE);
-  const ahead = await rig.database.query('SELECT topic_ahead FROM genesis_settings');
-  expect(ahead.rows).toEqual([{ topic_ahead: true }]);
+  await vi.waitFor(async () => {
+    const { rows } = await rig.database.query('SELECT topic_ahead FROM genesis_settings');
+    expect(rows).toEqual([{ topic_ahead: true }]);
+  }, PATIENCE);
   expect(relay.status().lastError).toMatch(/genesis recover --from-topic/u);
   expect(await rig.statuses()).toEqual({ PENDING: 1 });
 
