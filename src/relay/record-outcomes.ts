@@ -118,16 +118,18 @@ export class OutcomeRecorder {
 
   /** Schedules the retry of a refused row, or ends its tries. */
   async refused(row: ClaimedRow, error: string, store: OutboxStore, signal: AbortSignal): Promise<void> {
-    await this.#chargeOrKeep({ row, error }, store, signal);
+    const refused = { row, error };
+    if (!(await this.#charge(refused, store, signal))) this.#uncharged.push(refused);
     this.#tellLocked();
   }
 
   /** Tries again to charge what could not be charged. */
   async chargeKept(store: OutboxStore, signal: AbortSignal): Promise<void> {
     if (this.#uncharged.length === 0) return;
-    const refused = this.#uncharged;
-    this.#uncharged = [];
-    for (const one of refused) await this.#chargeOrKeep(one, store, signal);
+    for (const one of this.#uncharged) {
+      // Kept meanwhile: until it is charged, nothing of its session may be claimed.
+      if (await this.#charge(one, store, signal)) this.#uncharged = this.#uncharged.filter((kept) => kept !== one);
+    }
     this.#tellLocked();
   }
 
@@ -137,13 +139,14 @@ export class OutcomeRecorder {
     if (sessions.size > 0) await this.#persist(() => store.settleHolds([...sessions]), signal);
   }
 
-  async #chargeOrKeep(refused: Refused, store: OutboxStore, signal: AbortSignal): Promise<void> {
+  /** False: somebody has the row locked. */
+  async #charge(refused: Refused, store: OutboxStore, signal: AbortSignal): Promise<boolean> {
     const { row, error } = refused;
     const next = afterRefusal(row, this.#options.onFailed);
     const refusal = { id: row.id, shard: row.shard, error };
     const charged = await this.#persist(() => store.charge(refusal, next), signal);
-    if (charged === 'locked') this.#uncharged.push(refused);
-    else if (charged === 'charged') this.#tellCharged(refused, next);
+    if (charged === 'charged') this.#tellCharged(refused, next);
+    return charged !== 'locked';
   }
 
   #tellCharged({ row, error }: Refused, next: AfterRefusal): void {

@@ -75,6 +75,20 @@ describe('a claim', () => {
     expect(claim.rows.map(({ id }) => id)).toEqual(other.ids);
   });
 
+  it('gives nothing while the topic is ahead of the database, and says of no session that it could go on', async () => {
+    const { ids } = await rig.session(2, 3);
+    await rig.run("UPDATE event_outbox SET status = 'DISCARDED' WHERE id = $1", [ids[0]]);
+    await rig.run('UPDATE genesis_settings SET topic_ahead = true');
+    try {
+      expect(await rig.claim()).toMatchObject({ shards: [], rows: [] });
+      expect(await rig.store.nextRetryIn(SHARDS, [])).toBeNull();
+    } finally {
+      await rig.run('UPDATE genesis_settings SET topic_ahead = false');
+    }
+    expect(await rig.store.nextRetryIn(SHARDS, [])).toBe(0);
+    expect(await rig.claimedIds()).toEqual(ids);
+  });
+
   it('gives no rows of shards that were not asked for', async () => {
     await rig.session(2, 3);
     const other = await rig.session(1, 4);

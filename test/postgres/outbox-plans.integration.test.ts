@@ -173,3 +173,9 @@ it('a mark touches no index, beside a transaction that stays open, too', { timeo
     return (await rig.value<{ updated: number; hot: number }>(counts)) ?? { updated: 0, hot: 0 };
   }
 });
+
+it('a claim of shards that are not ours, are paused, or wait for the topic to be imported reads no row', async () => {
+  await fill(3_000, 'PENDING', 30);
+  await rig.run('UPDATE relay_shards SET paused = true');
+  expect(ways(await claim(1)).rows).toBe(0);
+});

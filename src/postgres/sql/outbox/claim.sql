@@ -2,7 +2,7 @@
 -- to leave out, $7: sessions to leave out.
 -- The shards of $2 that may be claimed (none while the topic is ahead of the database), with their PENDING rows, lowest id first, sessions on hold left out. One row with a null id if there are none.
 -- The primary key has the order of the claim, and no other index has: each row is read once, and none below the lowest id.
--- NOT IN is a hash, however many there are; OFFSET 0 keeps the test for holds a look-up per row.
+-- Without a shard nothing is read at all. NOT IN is a hash, however many there are; OFFSET 0 keeps the test for holds a look-up per row.
 SELECT ours.shards, ours.ready, claimed.*
 FROM (
   SELECT coalesce(array_agg(shard ORDER BY shard), '{}') AS shards,
@@ -25,7 +25,7 @@ LEFT JOIN LATERAL (
       FROM event_outbox AS pending
       WHERE pending.id >= $3
         AND pending.status = 'PENDING'
-        AND pending.shard = ANY (ours.shards)
+        AND pending.shard = ANY (ours.shards) AND ours.shards <> '{}'
         AND pending.id NOT IN (SELECT unnest($6::bigint[]))
         AND pending.key NOT IN (SELECT unnest($7::uuid[]))
         AND NOT EXISTS (SELECT FROM event_outbox_holds AS hold WHERE hold.key = pending.key OFFSET 0)

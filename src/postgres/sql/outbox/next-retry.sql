@@ -7,3 +7,4 @@ JOIN relay_shards AS ours ON ours.shard = hold.shard
 WHERE hold.waits_until < 'infinity'
   AND hold.key NOT IN (SELECT unnest($3::uuid[]))
   AND ours.shard = ANY ($2::integer[]) AND ours.owner = $1 AND ours.expires_at > clock_timestamp() AND NOT ours.paused
+  AND NOT EXISTS (SELECT FROM genesis_settings WHERE only_row AND topic_ahead)
