@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scenario } from '../scenario.ts';
+import { SMALL_BATCHES } from './small-batches.ts';
 
 const KILLS = 10;
 const AWAY = 120_000;
@@ -20,6 +21,28 @@ export const brokerKilled: Scenario = {
       world.fault(`${signal} to the broker, ${kill} of ${kills}`);
       await node.kill(signal);
       await sleep(world.random.between(0, 2_000));
+      await node.start();
+    }
+    world.healed();
+    return { recovery: await world.untilRecovered() };
+  },
+};
+
+export const brokerStopped: Scenario = {
+  name: 'broker-stopped',
+  about: `the only broker is stopped in an orderly way (SIGTERM) and started again ${KILLS} times under load, three relays at work`,
+  needs: { brokers: 1 },
+  async run(world) {
+    const node = world.infrastructure.cluster.node(1);
+    const stops = world.times(KILLS);
+    for (let relay = 0; relay < 3; relay += 1) world.relays.start(SMALL_BATCHES);
+    await world.untilShared(3);
+    await world.workload.start({ rate: 400 });
+    for (let stop = 1; stop <= stops; stop += 1) {
+      await world.untilPublishing(120_000);
+      await sleep(world.random.between(0, 1_000));
+      world.fault(`SIGTERM to the broker, ${stop} of ${stops}`);
+      await node.kill('SIGTERM');
       await node.start();
     }
     world.healed();

@@ -1,6 +1,6 @@
 import type { Scenario } from '../scenario.ts';
 import { aclRevoked } from './acl-revoked.ts';
-import { brokerAway, brokerFrozen, brokerKilled, leadersMoved } from './broker-faults.ts';
+import { brokerAway, brokerFrozen, brokerKilled, brokerStopped, leadersMoved } from './broker-faults.ts';
 import { mixed } from './mixed.ts';
 import { linkCut, postgresRestarted } from './postgres-faults.ts';
 import { oversize, refusedAndMoved } from './refused.ts';
@@ -17,6 +17,7 @@ export const SCENARIOS: readonly Scenario[] = [
   oversize,
   refusedAndMoved,
   brokerKilled,
+  brokerStopped,
   brokerFrozen,
   brokerAway,
   mixed,
