@@ -51,6 +51,7 @@ export const FLAWS: readonly (readonly [flaw: string, mode: Mode, course: Course
   ['skip the fence', 'exactly once', HANDOVERS, 0xcce4],
   ['acquire forgets the predecessor', 'exactly once', HANDOVERS, 0x757b4],
   ['release forgets the predecessor', 'exactly once', HANDOVERS, 0x10b692],
+  ['release forgets the doubt', 'exactly once', HANDOVERS, 0x19102],
   ['rebuild without reading back', 'exactly once', HANDOVERS, 0x2e39],
   ['open keeps the rows', 'exactly once', ANYTHING, 0x229d],
   ['commit before the mark', 'exactly once', ANYTHING, 0x5a4c],

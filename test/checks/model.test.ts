@@ -9,7 +9,7 @@ const readme = readFileSync(join(root, 'docs/spec/README.md'), 'utf8');
 
 /** Texts that a flaw is compared with, or is looked up among. */
 function flawsOf(text: string): Set<string> {
-  const compared = [...text.matchAll(/FLAW == "([^"]+)"/g)].map(([, flaw]) => flaw);
+  const compared = [...text.matchAll(/FLAW [!=]= "([^"]+)"/g)].map(([, flaw]) => flaw);
   const among = [...text.matchAll(/Set\(([^)]*)\)\.contains\(FLAW\)/g)].flatMap(([, list]) =>
     [...(list ?? '').matchAll(/"([^"]+)"/g)].map(([, flaw]) => flaw),
   );
