@@ -2,6 +2,7 @@ import type { OwnedShard } from './owned-shards.ts';
 import type { EventId, SessionId } from '../genesis/ids.ts';
 import type { FoundRecord, Membership, TopicReader, TransactionalPublisher } from './ports.ts';
 import type { OutcomeRecorder, Published } from './record-outcomes.ts';
+import type { WorkSignal } from './wait-for-work.ts';
 
 /** What it takes to learn what the topic already holds. */
 export interface RecoveryPorts {
@@ -10,6 +11,7 @@ export interface RecoveryPorts {
   readonly transactions: Pick<TransactionalPublisher, 'fence'>;
   /** Keeps what cannot be marked now. */
   readonly recorder: Pick<OutcomeRecorder, 'acknowledged'>;
+  readonly work: Pick<WorkSignal, 'wake'>;
 }
 
 /**
@@ -30,7 +32,7 @@ export type Recovery =
  */
 export async function recoverShard(
   owned: OwnedShard,
-  { membership, reader, recorder, transactions }: RecoveryPorts,
+  { membership, reader, recorder, transactions, work }: RecoveryPorts,
   confirm: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<Recovery> {
@@ -47,6 +49,8 @@ export async function recoverShard(
     const foreign = await foreignOf([last]);
     if (foreign !== undefined) return { kind: 'topic-ahead', record: foreign };
   }
+  // The other shards have waited for this.
+  if (!owned.compared) work.wake();
   owned.compared = true;
   let found = 0;
   for await (const records of reader.from(shard, String(owned.position), signal)) {

@@ -179,3 +179,13 @@ it('a claim of shards that are not ours, are paused, or wait for the topic to be
   await rig.run('UPDATE relay_shards SET paused = true');
   expect(ways(await claim(1)).rows).toBe(0);
 });
+
+it('of many sessions on hold that may go on, a claim reads about as many rows as it gives', async () => {
+  await fill(12_000, 'PENDING', 300);
+  await rig.run(
+    'INSERT INTO event_outbox_holds (key, shard, next_sequence) SELECT key, min(shard), 1 FROM event_outbox GROUP BY key',
+  );
+  const plan = await explain('claim-held', [SHARDS, 300, 16 * 1024 * 1024, [], []]);
+  expect(plan[0]?.['Actual Rows']).toBe(300);
+  expect(ways(plan).rows).toBeLessThanOrEqual(2 * 300);
+});

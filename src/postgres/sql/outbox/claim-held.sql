@@ -2,6 +2,7 @@
 -- leave out. To be asked for shards that a claim has just found to be ours.
 -- Of sessions on hold that may go on: their rows that are not settled, in order, up to the first that is FAILED or waits for its retry.
 -- `stuck`: there is no such row to begin with: what is known of the hold is to be looked at again (settle-holds.sql).
+-- Of each session no more is read than twice its share of the rows: one that is on its way takes the first half.
 -- Who waits since a time that lies ahead has seen the clock set back. scheduled_at counts no further ahead than any retry is put off.
 SELECT id::float8 AS id, event_id, topic, session AS key, shard, sequence, CASE status WHEN 'PENDING' THEN payload END AS payload,
        headers, retry_count, max_retries, extract(epoch FROM created_at)::float8 * 1000 AS created_at, stuck
@@ -12,13 +13,16 @@ FROM (
            CASE WHEN mine.status = 'PENDING' THEN octet_length(mine.payload) ELSE 0 END AS bytes,
            mine.id IS NULL OR mine.stopped AS stuck
     FROM (
-      SELECT key, next_sequence
-      FROM event_outbox_holds
-      WHERE waits_until < 'infinity' AND (waits_until <= now() OR waits_since > now())
-        AND shard = ANY ($1::integer[])
-        AND key NOT IN (SELECT unnest($5::uuid[]))
-      ORDER BY waits_until, key
-      LIMIT $2
+      SELECT key, next_sequence, count(*) OVER () AS sessions
+      FROM (
+        SELECT key, next_sequence
+        FROM event_outbox_holds
+        WHERE waits_until < 'infinity' AND (waits_until <= now() OR waits_since > now())
+          AND shard = ANY ($1::integer[])
+          AND key NOT IN (SELECT unnest($5::uuid[]))
+        ORDER BY waits_until, key
+        LIMIT $2
+      ) AS ready
     ) AS hold
     LEFT JOIN LATERAL (
       SELECT *, bool_or(waits) OVER (ORDER BY sequence) AS stopped, row_number() OVER (ORDER BY sequence) AS place
@@ -29,7 +33,7 @@ FROM (
         WHERE event_outbox.key = hold.key AND event_outbox.sequence >= hold.next_sequence
           AND (status IN ('PENDING', 'FAILED') OR (status = 'DISCARDED' AND sent_at IS NULL))
         ORDER BY event_outbox.sequence
-        LIMIT $2
+        LIMIT 2 * ceil($2::float8 / hold.sessions)
       ) AS unsettled
     ) AS mine ON true
     WHERE (mine.id IS NULL OR NOT mine.stopped OR mine.place = 1)
