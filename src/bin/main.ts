@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createProgram } from '../cli/program.ts';
+import type { Actions } from '../cli/run.ts';
 import { ConfigError } from '../config.ts';
-import { run } from './run.ts';
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
@@ -9,9 +9,13 @@ const WRONG_USAGE = 2;
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
-const program = createProgram({ run: (serviceType) => run(serviceType, process.env) }, process.env, version);
+/** Loaded when it is called: most sub-commands run no service. */
+const actions: Actions = {
+  run: async (serviceType) => (await import('./run.ts')).run(serviceType, process.env),
+};
 
 try {
+  const program = await createProgram(actions, process.env, version, process.argv[2]);
   await program.parseAsync(process.argv);
 } catch (error) {
   process.exitCode = report(error);

@@ -1,19 +1,16 @@
+import { createHealthServer } from '../http/health-server.ts';
+import { developmentKey } from '../http/development-key.ts';
 import { readEndpoints, removeEndpoints, writeEndpoints } from '../cli/endpoints-file.ts';
 import { loadConfig, type Config, type ServiceType, type TokenKeys } from '../config.ts';
-import { developmentKey } from '../http/development-key.ts';
-import { createHealthServer } from '../http/health-server.ts';
 import { createLogger } from '../observability/logger.ts';
 import { createLocalWakeup } from '../relay/local-wakeup.ts';
 import type { Relay } from '../relay/relay.ts';
-import { startApi } from './api.ts';
-import { banner } from './banner.ts';
-import { startDemoAgent } from './demo-agent.ts';
 import { provideInfrastructure, type Infrastructure } from './infrastructure.ts';
 import { closing, Lifecycle, STOP_GRACE } from './lifecycle.ts';
+import type { ApiParts } from './api.ts';
 import type { Parts } from './parts.ts';
-import { requireFreePort } from './require-free-port.ts';
 import { relayCheck } from './relay-check.ts';
-import { startRelay } from './relay.ts';
+import { requireFreePort } from './require-free-port.ts';
 import { aborted, shutdownSignal } from './shutdown.ts';
 
 /**
@@ -58,17 +55,31 @@ function armGrace(): void {
   setTimeout(() => process.exit(1), STOP_GRACE).unref();
 }
 
+/** What a service needs is loaded with it: a relay does not carry the API around. */
 async function startServices(shared: Omit<Parts, 'wakeup'>): Promise<void> {
   const { config, infrastructure, lifecycle, logger } = shared;
   const parts: Parts = { ...shared, wakeup: createLocalWakeup() };
-  const tokenKeys = config.tokenKeys ?? (await developmentKeys(parts));
   const relay = config.serviceType === 'api-gateway' ? null : await startRelay(parts);
-  if (relay !== null && config.serviceType === 'message-relay') await startHealth(parts, relay);
+  const tokenKeys = config.tokenKeys ?? (await developmentKeys(parts));
   const api = config.serviceType === 'message-relay' ? null : await startApi({ ...parts, tokenKeys, relay });
   await announce(config, infrastructure, api, lifecycle);
-  await startDemoAgent(parts, api, tokenKeys);
-  if (infrastructure.origin !== 'configured') await banner(config, infrastructure, api, tokenKeys);
+  if (api !== null) await (await import('./demo-agent.ts')).startDemoAgent(parts, api, tokenKeys);
+  if (infrastructure.origin !== 'configured') {
+    await (await import('./banner.ts')).banner(config, infrastructure, api, tokenKeys);
+  }
   logger.info({ service: config.serviceType, api, relay: relay !== null }, 'ready');
+}
+
+async function startApi(parts: ApiParts): Promise<string> {
+  const { startApi: start } = await import('./api.ts');
+  return start(parts);
+}
+
+async function startRelay(parts: Parts): Promise<Relay> {
+  const { startRelay: start } = await import('./relay.ts');
+  const relay = await start(parts);
+  if (parts.config.serviceType === 'message-relay') await startHealth(parts, relay);
+  return relay;
 }
 
 /** A relay without API tells its health by itself, if it is told where. */

@@ -1,20 +1,34 @@
 import { Command } from 'commander';
-import { endpointsCommand } from './endpoints.ts';
-import { migrateCommand } from './migrate.ts';
-import { outboxCommand } from './outbox.ts';
-import { rebuildCommand } from './rebuild.ts';
-import { reconcileCommand } from './reconcile.ts';
-import { recoverCommand } from './recover.ts';
-import { republishCommand } from './republish.ts';
 import { runCommands, type Actions } from './run.ts';
-import { shardsCommand } from './shards.ts';
-import { tokenCommand } from './token.ts';
-import { verifyCommand } from './verify.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The command line: one file per sub-command. */
-export function createProgram(actions: Actions, env: Environment, version: string): Command {
+type MakeCommand = (env: Environment) => Command;
+
+/** Besides those that run services. What a command needs is loaded with it: a service does not carry the tools around. */
+const COMMANDS: Readonly<Record<string, () => Promise<MakeCommand>>> = {
+  migrate: async () => (await import('./migrate.ts')).migrateCommand,
+  token: async () => (await import('./token.ts')).tokenCommand,
+  endpoints: async () => (await import('./endpoints.ts')).endpointsCommand,
+  outbox: async () => (await import('./outbox.ts')).outboxCommand,
+  shards: async () => (await import('./shards.ts')).shardsCommand,
+  verify: async () => (await import('./verify.ts')).verifyCommand,
+  rebuild: async () => (await import('./rebuild.ts')).rebuildCommand,
+  reconcile: async () => (await import('./reconcile.ts')).reconcileCommand,
+  recover: async () => (await import('./recover.ts')).recoverCommand,
+  republish: async () => (await import('./republish.ts')).republishCommand,
+};
+
+/**
+ * The command line: one file per sub-command.
+ * @param wanted The sub-command that will be called, if it is known: the others are not loaded.
+ */
+export async function createProgram(
+  actions: Actions,
+  env: Environment,
+  version: string,
+  wanted?: string,
+): Promise<Command> {
   const program = new Command('genesis')
     .description(
       'Genesis: commands in by HTTP, ordered and lossless domain events out by Kafka, through a transactional outbox.',
@@ -22,22 +36,16 @@ export function createProgram(actions: Actions, env: Environment, version: strin
     .version(version)
     .showHelpAfterError('(run with --help to see what there is)')
     .addHelpText('after', HELP);
-  const commands = [
-    ...runCommands(actions),
-    migrateCommand(env),
-    tokenCommand(env),
-    endpointsCommand(env),
-    outboxCommand(env),
-    shardsCommand(env),
-    verifyCommand(env),
-    rebuildCommand(env),
-    reconcileCommand(env),
-    recoverCommand(env),
-    republishCommand(env),
-  ];
+  const services = runCommands(actions);
+  const names = services.some((command) => command.name() === wanted) ? [] : namesFor(wanted);
+  const tools = await Promise.all(names.map(async (name) => (await COMMANDS[name]?.())?.(env)));
   // Wrong usage is an error of its own, with an exit code of its own: a sub-command does not take that over by itself.
-  for (const command of commands) program.addCommand(command.exitOverride());
+  for (const command of [...services, ...tools]) if (command !== undefined) program.addCommand(command.exitOverride());
   return program.exitOverride();
+}
+
+function namesFor(wanted: string | undefined): readonly string[] {
+  return wanted !== undefined && Object.hasOwn(COMMANDS, wanted) ? [wanted] : Object.keys(COMMANDS);
 }
 
 const HELP = `

@@ -28,7 +28,7 @@ export function runCommands(actions: Actions): readonly Command[] {
       .addHelpText('after', JOINS)
       .action(() => actions.run('api-gateway')),
     new Command('relay')
-      .description('run the relay alone: outbox → Kafka; a second one stands by')
+      .description('run a relay alone: outbox → Kafka; several share the work')
       .addHelpText('after', JOINS)
       .action(() => actions.run('message-relay')),
   ];

@@ -25,7 +25,7 @@ const usages: readonly (readonly [string, readonly string[], string])[] = [
 describe('the commands that compare topic and database', () => {
   it.each(usages)('%s refuses %j and says why', async (name, args, words) => {
     let written = '';
-    const program = createProgram({ run: () => Promise.reject(new Error('nothing is to run')) }, {}, '1.2.3');
+    const program = await createProgram({ run: () => Promise.reject(new Error('nothing is to run')) }, {}, '1.2.3');
     const writeErr = (text: string) => (written += text);
     for (const command of [program, ...program.commands]) command.configureOutput({ writeErr });
     await expect(program.parseAsync([name, ...args], { from: 'user' })).rejects.toMatchObject({

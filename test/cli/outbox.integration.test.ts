@@ -32,7 +32,7 @@ async function genesis(...args: readonly string[]): Promise<Output> {
   process.exitCode = 0;
   try {
     const env = { DATABASE_URL: rig.url, KAFKA_BROKERS: 'localhost:9092' };
-    const program = createProgram({ run: () => Promise.reject(new Error('nothing is to run')) }, env, '1.2.3');
+    const program = await createProgram({ run: () => Promise.reject(new Error('nothing is to run')) }, env, '1.2.3');
     await program.parseAsync(args, { from: 'user' });
     return { out: lines.join('\n'), code: process.exitCode };
   } finally {

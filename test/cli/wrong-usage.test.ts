@@ -34,10 +34,10 @@ const usages: readonly (readonly [readonly string[], string])[] = [
 ];
 
 /** The command line as `genesis` has it, and what it would have written to the terminal. */
-function commandLine() {
+async function commandLine() {
   let written = '';
   const run = () => Promise.reject(new Error('nothing is to run'));
-  const program = createProgram({ run }, {}, '1.2.3');
+  const program = await createProgram({ run }, {}, '1.2.3');
   const output = { writeErr: (text: string) => (written += text), writeOut: (text: string) => (written += text) };
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.configureOutput(output);
@@ -47,7 +47,7 @@ function commandLine() {
 
 describe('the command line', () => {
   it.each(usages)('refuses %j, says why, and does not end the process by itself', async (args, message) => {
-    const { program, written } = commandLine();
+    const { program, written } = await commandLine();
     await expect(program.parseAsync(args, { from: 'user' })).rejects.toMatchObject({
       code: expect.stringMatching(/^commander\./) as unknown,
     });
@@ -55,7 +55,7 @@ describe('the command line', () => {
   });
 
   it('teaches: every sub-command is in the help, with what it does', async () => {
-    const { program, written } = commandLine();
+    const { program, written } = await commandLine();
     await expect(program.parseAsync(['--help'], { from: 'user' })).rejects.toMatchObject({ exitCode: 0 });
     for (const command of program.commands) {
       expect(written()).toContain(command.name());
