@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
 import { KafkaPublisher } from '../../src/kafka/publisher.ts';
+import type { DeliveryMode } from '../../src/relay/ports.ts';
 import type { Relay } from '../../src/relay/relay.ts';
 import { createRelayRig, sessions, upTo, versionsBySession, type RelayRig, type TestEvent } from './relay-rig.ts';
 
@@ -224,27 +225,30 @@ function shardsOf(...relays: readonly Relay[]): number[] {
 
 const ALL_SHARDS = [0, 1, 2, 3, 4, 5, 6, 7];
 
-test('two relays share the shards; when one stops the other has them all; nothing is sent twice', async () => {
-  const keys = sessions(40);
-  const [first, second] = [rig.relay(), rig.relay()];
-  await first.start();
-  await vi.waitFor(() => expect(shardsOf(first)).toEqual(ALL_SHARDS), PATIENCE);
-  await second.start();
-  await rig.insert(events(keys, 50));
-  await vi.waitFor(() => expect(shardsOf(second)).toHaveLength(4), PATIENCE);
-  await untilSent(2_000);
-  await vi.waitFor(() => expect(shardsOf(first, second)).toEqual(ALL_SHARDS), PATIENCE);
-  await rig.insert(upTo(50).flatMap((n) => keys.map((session) => ({ session, sequence: 50 + n }))));
-  await untilSent(4_000);
-  expect(second.status().published).toBeGreaterThan(0);
+test.each<DeliveryMode>(['at-least-once', 'exactly-once'])(
+  'two relays share the shards; when one stops the other has them all; nothing is sent twice (%s)',
+  async (delivery) => {
+    const keys = sessions(40);
+    const [first, second] = [rig.relay({ delivery }), rig.relay({ delivery })];
+    await first.start();
+    await vi.waitFor(() => expect(shardsOf(first)).toEqual(ALL_SHARDS), PATIENCE);
+    await second.start();
+    await rig.insert(events(keys, 50));
+    await vi.waitFor(() => expect(shardsOf(second)).toHaveLength(4), PATIENCE);
+    await untilSent(2_000);
+    await vi.waitFor(() => expect(shardsOf(first, second)).toEqual(ALL_SHARDS), PATIENCE);
+    await rig.insert(upTo(50).flatMap((n) => keys.map((session) => ({ session, sequence: 50 + n }))));
+    await untilSent(4_000);
+    expect(second.status().published).toBeGreaterThan(0);
 
-  await first.stop();
-  await rig.insert(upTo(50).flatMap((n) => keys.map((session) => ({ session, sequence: 100 + n }))));
-  await untilSent(6_000);
-  await vi.waitFor(() => expect(shardsOf(second)).toEqual(ALL_SHARDS), PATIENCE);
-  const versions = versionsBySession(await rig.log());
-  for (const key of keys) expect(versions.get(key)).toEqual(upTo(150));
-});
+    await first.stop();
+    await rig.insert(upTo(50).flatMap((n) => keys.map((session) => ({ session, sequence: 100 + n }))));
+    await untilSent(6_000);
+    await vi.waitFor(() => expect(shardsOf(second)).toEqual(ALL_SHARDS), PATIENCE);
+    const versions = versionsBySession(await rig.log());
+    for (const key of keys) expect(versions.get(key)).toEqual(upTo(150));
+  },
+);
 
 test('exactly once: what was committed is marked, whatever the relay was doing', async () => {
   const keys = sessions(30);
