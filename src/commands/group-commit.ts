@@ -33,6 +33,9 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** Milliseconds that a command waits at the most for a second transaction to be worth its while. */
+const COMPANY_WAIT = 2;
+
 /** Milliseconds, at the least and at the most, until a deferred command is tried again. */
 const DEFERRAL = { min: 3, max: 20 };
 
@@ -49,10 +52,13 @@ export class GroupCommit implements Service, CommandService {
   /** In the order in which they expire. */
   #queue: Waiting[] = [];
   readonly #deferred = new Map<Waiting, NodeJS.Timeout>();
-  readonly #running = new Set<Promise<void>>();
+  /** The transactions under way, and how many commands each holds. */
+  readonly #running = new Map<Promise<void>, number>();
   readonly #busySessions = new Set<SessionId>();
   #accepting = false;
   #alarm: NodeJS.Timeout | null = null;
+  #look: NodeJS.Immediate | null = null;
+  #lateLook: NodeJS.Timeout | null = null;
 
   /** @param onCommit Called after each transaction that wrote events: the relay may be woken. */
   constructor(store: CommandStore, settings: GroupCommitSettings, logger: Logger, onCommit: () => void) {
@@ -71,11 +77,12 @@ export class GroupCommit implements Service, CommandService {
   async stop(): Promise<void> {
     this.#accepting = false;
     this.#clearAlarm();
+    this.#clearLooks();
     for (const timer of this.#deferred.values()) clearTimeout(timer);
     for (const waiting of [...this.#deferred.keys(), ...this.#queue]) waiting.reject(stopping());
     this.#deferred.clear();
     this.#queue = [];
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled(this.#running.keys());
   }
 
   execute(request: CommandRequest): Promise<CommandOutcome> {
@@ -88,22 +95,58 @@ export class GroupCommit implements Service, CommandService {
     return new Promise((resolve, reject) => {
       const expiresAt = performance.now() + this.#settings.queueTimeout;
       this.#queue.push({ request, expiresAt, resolve, reject });
+      if (this.#running.size === 0 && this.#look === null) this.#pump();
+      else this.#lookSoon();
+    });
+  }
+
+  /** Under load: once all that has arrived in this turn of the event loop is here. A transaction of one costs as much as one of ten. */
+  #lookSoon(): void {
+    this.#look ??= setImmediate(() => {
+      this.#look = null;
       this.#pump();
     });
   }
 
+  #clearLooks(): void {
+    if (this.#look !== null) clearImmediate(this.#look);
+    if (this.#lateLook !== null) clearTimeout(this.#lateLook);
+    this.#look = this.#lateLook = null;
+  }
+
   /** Starts transactions while there is room and work; then sets the alarm for what may wait too long. */
-  #pump(): void {
+  #pump(late = false): void {
     while (this.#accepting && this.#running.size < this.#settings.transactionsMax) {
+      if (!late && !this.#isWorthwhile()) {
+        this.#lookLater();
+        break;
+      }
       const batch = this.#take();
       if (batch.length === 0) break;
       const run = this.#run(batch).finally(() => {
         this.#running.delete(run);
-        this.#pump();
+        this.#lookSoon();
       });
-      this.#running.add(run);
+      this.#running.set(run, batch.length);
     }
     this.#setAlarm();
+  }
+
+  /**
+   * Beside another transaction one more is begun when it gets as many commands: many small ones would cost more than they bring
+   * forward. What waits goes with the next one that ends, or after COMPANY_WAIT.
+   */
+  #isWorthwhile(): boolean {
+    if (this.#running.size === 0) return true;
+    return this.#queue.length >= Math.min(...this.#running.values());
+  }
+
+  #lookLater(): void {
+    if (this.#queue.length === 0) return;
+    this.#lateLook ??= setTimeout(() => {
+      this.#lateLook = null;
+      this.#pump(true);
+    }, COMPANY_WAIT);
   }
 
   /** The next batch, in the order of arrival, of sessions that are in no transaction of this process. */
@@ -200,7 +243,7 @@ export class GroupCommit implements Service, CommandService {
       this.#queue.splice(at, 0, waiting);
       // The alarm may be set for those behind it.
       if (at === 0) this.#clearAlarm();
-      this.#pump();
+      this.#lookSoon();
     };
     this.#deferred.set(waiting, setTimeout(requeue, pause));
   }

@@ -115,6 +115,39 @@ describe('a transaction', () => {
     expect(rig.store.begun).toBe(4);
   });
 
+  it('is begun beside another for as many commands as that one holds; fewer go with the next, or a little later', async () => {
+    const { rig, before } = await rigWith({ transactionsMax: 2 }, 1);
+    const gate = holdAt(rig, 'commit');
+    const begun = () => rig.store.begun - before.begun;
+    rig.execute(create());
+    for (const request of times(3, create)) rig.execute(request);
+    await settle();
+    gate(before.begun + 1).open();
+    await settle();
+    expect(begun()).toBe(2);
+    const few = times(2, create).map((request) => rig.execute(request));
+    await settle();
+    expect(begun()).toBe(2);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(begun()).toBe(3);
+    gate(before.begun + 2).open();
+    gate(before.begun + 3).open();
+    await settle();
+    expect(states(few)).toEqual(['answered', 'answered']);
+  });
+
+  it('takes, under load, all that came in one turn of the event loop', async () => {
+    const { rig, before } = await rigWith({ transactionsMax: 2 }, 1);
+    const gate = holdAt(rig, 'commit');
+    rig.execute(create());
+    const others = times(5, create).map((request) => rig.execute(request));
+    await settle();
+    gate(before.begun + 2).open();
+    await settle();
+    expect(states(others)).toEqual(times(5, () => create()).map(() => 'answered'));
+    expect(rig.store.begun).toBe(before.begun + 2);
+  });
+
   it('is the only one of a session; others pass it', async () => {
     const { rig, a, b, before } = await rigWith({}, 2);
     const gate = holdAt(rig, 'commit');
