@@ -1,13 +1,15 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { MarkSpotter } from './mark-spotter.ts';
 
-/** A statement that makes rows SENT, by its text or by the name under which it was prepared. */
-const MARK = /SET status = (?:CASE|'SENT')|mark[-_ ]?(?:sent|free|found)/iu;
 /** Milliseconds after which no mark is expected any more. */
 const NO_MARK = 5_000;
 
+/** When, around a mark: it has not reached the server; it was carried out, and its answer has not come back; it passes. */
+type Moment = 'before' | 'after' | 'passing';
+
 interface Strike {
-  readonly before: boolean;
+  readonly moment: Moment;
   readonly struck: () => void;
 }
 
@@ -49,22 +51,31 @@ export class Link {
    * @param strike Called at that very moment, first.
    */
   async cutAtMark(before: boolean, strike: () => void = () => {}): Promise<boolean> {
+    return this.#atMark(before ? 'before' : 'after', () => {
+      strike();
+      this.cut();
+    });
+  }
+
+  /** Calls `strike` when the next mark passes, and lets it pass. Resolves as `cutAtMark` does. */
+  async atMark(strike: () => void): Promise<boolean> {
+    return this.#atMark('passing', strike);
+  }
+
+  async #atMark(moment: Moment, strike: () => void): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const late = setTimeout(() => {
       this.#armed = null;
       resolve(false);
     }, NO_MARK);
-    this.#armed = {
-      before,
-      struck: () => {
-        strike();
-        this.cut();
-        resolve(true);
-      },
+    const struck = (): void => {
+      strike();
+      resolve(true);
     };
-    const struck = await promise;
+    this.#armed = { moment, struck };
+    const happened = await promise;
     clearTimeout(late);
-    return struck;
+    return happened;
   }
 
   async close(): Promise<void> {
@@ -84,23 +95,20 @@ export class Link {
         far.destroy();
       });
     }
-    near.on('data', (bytes: Buffer) => this.#forward(bytes, far));
+    const spotter = new MarkSpotter();
+    near.on('data', (bytes: Buffer) => this.#forward(bytes, spotter.sees(bytes), far));
     far.on('data', (bytes) => near.write(bytes));
   }
 
-  #forward(bytes: Buffer, far: Socket): void {
-    const armed = this.#armed;
-    if (armed === null || !MARK.test(bytes.toString('latin1'))) {
-      far.write(bytes);
-      return;
+  #forward(bytes: Buffer, isMark: boolean, far: Socket): void {
+    const armed = isMark ? this.#armed : null;
+    if (armed !== null) {
+      this.#armed = null;
+      if (armed.moment === 'after') {
+        far.removeAllListeners('data');
+        far.once('data', armed.struck);
+      } else armed.struck();
     }
-    this.#armed = null;
-    if (armed.before) {
-      armed.struck();
-      return;
-    }
-    far.removeAllListeners('data');
-    far.once('data', armed.struck);
-    far.write(bytes);
+    if (armed?.moment !== 'before') far.write(bytes);
   }
 }

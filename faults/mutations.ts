@@ -4,7 +4,7 @@ const DRAIN = 'src/relay/drain.ts';
 const KEEPER = 'src/relay/lease-keeper.ts';
 const RECOVER = 'src/relay/recover-shard.ts';
 const CLAIM = 'src/postgres/sql/outbox/claim.sql';
-const FENCE = '    if (predecessor !== membership.transactionalId) await transactions.fence(predecessor, signal);\n';
+const FENCE = '    if (first !== membership.transactionalId) await transactions.fence(first, signal);\n';
 
 /** Each is run by `npm run faults -- --mutations`, and must be caught. */
 export const MUTATIONS: readonly Mutation[] = [

@@ -108,6 +108,13 @@ export class Workload {
     await load?.ended;
   }
 
+  /** So many commands at once, besides those of the load, which must run: a backlog. Resolves when all are answered. */
+  async burst(count: number): Promise<void> {
+    const random = this.#options.random.fork(`burst after ${this.#sessions.length}`);
+    const sessions = this.#sessions.length;
+    await Promise.all(Array.from({ length: count }, () => this.#step(random, sessions, sessions)));
+  }
+
   /** A session of its own, with which the load does nothing. @throws when it is not accepted */
   async createSession(): Promise<ClientSession> {
     for (const replica of this.#replicas) await replica.start();

@@ -1,34 +1,48 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Link } from '../link.ts';
 import type { Scenario } from '../scenario.ts';
 import { duplicatesOf, SMALL_BATCHES } from './small-batches.ts';
 
 /** Longer than the lease (5 s) by far, and about as long as it is. */
 const FREEZES = [12_000, 5_200, 4_800, 7_000, 12_000];
 
+/** Commands at once before each freeze. */
+const BURST = 1_000;
+
 export const relayFrozen: Scenario = {
   name: 'relay-frozen',
   about:
-    'one of three relays is frozen (SIGSTOP) past its lease and goes on as if nothing had been, five times under load',
+    'one of three relays is frozen (SIGSTOP) past its lease, every other time while a send is on its way, and goes on as if nothing had been, five times under load',
   needs: { brokers: 1 },
   async run(world) {
-    const relays = [1, 2, 3].map(() => world.relays.start(SMALL_BATCHES));
-    await world.workload.start({ rate: 400 });
+    const { random, relays, workload } = world;
+    const links = await Promise.all([1, 2, 3].map(() => Link.open(world.databaseUrl)));
+    const pairs = links.map((link) => ({ link, relay: relays.start({ ...SMALL_BATCHES, DATABASE_URL: link.url }) }));
+    await workload.start({ rate: 400 });
     await world.untilShared(3);
     await world.untilPublishing();
     const freezes = world.times(FREEZES.length);
     for (let at = 0; at < freezes; at += 1) {
       const frozen = FREEZES[at % FREEZES.length] ?? 0;
-      await sleep(world.random.between(500, 6_000));
-      const relay = world.random.pick(relays);
+      await sleep(random.between(500, 6_000));
+      const { link, relay } = random.pick(pairs);
       world.fault(`relay ${relay.number} is frozen for ${frozen} ms, ${at + 1} of ${freezes}`);
-      relay.freeze();
+      const burst = workload.burst(BURST);
+      // Under a backlog, marks are written while the next send is on its way.
+      const atMark = at % 2 === 0 && (await link.atMark(() => relay.freeze()));
+      if (!atMark) relay.freeze();
       await sleep(frozen);
+      await burst;
       relay.thaw();
     }
     world.healed();
     const recovery = await world.untilRecovered();
     // A zombie that still sends what it had in memory does so at once.
     await sleep(3_000);
+    await workload.stop();
+    await world.untilDrained();
+    await relays.stopAll();
+    await Promise.all(links.map((link) => link.close()));
     return { recovery, expectations: world.duplicatesAtMost(duplicatesOf(freezes)) };
   },
 };
