@@ -95,6 +95,11 @@ export class CommittedRecords {
     });
   }
 
+  /** Where some partitions end for readers of committed records, asked once. @throws the client's errors */
+  async ends(partitions: readonly number[]): Promise<ReadonlyMap<number, bigint>> {
+    return this.#offsets(ListOffsetTimestamps.LATEST, partitions);
+  }
+
   /**
    * The committed records with offsets from `from` up to, not including, `to`: in order, in chunks of bounded size. Where `from`
    * lies below the partition's beginning, it begins there. `to` is an end that `ranges` told, or less.
@@ -127,7 +132,7 @@ export class CommittedRecords {
   async #page(partition: number, next: bigint, to: bigint): Promise<{ records: CommittedRecord[]; next: bigint }> {
     const page = await this.#fetch(partition, next);
     if (page === null) {
-      const first = (await this.#offsets(ListOffsetTimestamps.EARLIEST, partition)).get(partition);
+      const first = (await this.#offsets(ListOffsetTimestamps.EARLIEST, [partition])).get(partition);
       if (first === undefined || first <= next) throw new Error(`the partition does not reach to offset ${next}`);
       return { records: [], next: first };
     }
@@ -174,17 +179,18 @@ export class CommittedRecords {
 
   /** Of all partitions, or of one alone. */
   async #ranges(only?: number): Promise<PartitionRange[]> {
-    const first = await this.#offsets(ListOffsetTimestamps.EARLIEST, only);
-    const end = await this.#offsets(ListOffsetTimestamps.LATEST, only);
+    const asked = only === undefined ? undefined : [only];
+    const first = await this.#offsets(ListOffsetTimestamps.EARLIEST, asked);
+    const end = await this.#offsets(ListOffsetTimestamps.LATEST, asked);
     return [...end].map(([partition, offset]) => ({ partition, first: first.get(partition) ?? 0n, end: offset }));
   }
 
   /** By partition, ascending. */
-  async #offsets(timestamp: bigint, only?: number): Promise<ReadonlyMap<number, bigint>> {
+  async #offsets(timestamp: bigint, only?: readonly number[]): Promise<ReadonlyMap<number, bigint>> {
     const offsets = await this.#client.listOffsets({
       topics: [this.#topic],
       timestamp,
-      ...(only === undefined ? {} : { partitions: { [this.#topic]: [only] } }),
+      ...(only === undefined ? {} : { partitions: { [this.#topic]: [...only] } }),
     });
     // One that was not asked for is a hole in this array.
     const told = Object.entries(offsets.get(this.#topic) ?? []);

@@ -2,6 +2,7 @@ import { backoffDelay } from '../backoff.ts';
 import type { KafkaConfig } from '../config.ts';
 import { errorWords, isStaleLeader } from './classify-error.ts';
 import { capApi, says, setTransactionTimeout, tolerateLeaderless } from './client-seams.ts';
+import { CommittedRecords } from './committed-records.ts';
 import { closeAtOnce, connectionOptions } from './connection.ts';
 import { orAborted } from './or-aborted.ts';
 import { createProducer, type TextProducer } from './outgoing.ts';
@@ -32,11 +33,14 @@ export class TransactionalClient {
   readonly transactionalId: string;
   readonly producer: TextProducer;
   readonly #closed = Promise.withResolvers<never>();
+  readonly #kafka: KafkaConfig;
+  #committed: CommittedRecords | null = null;
   #lastError: string | null = null;
   #trouble: NodeJS.Timeout | null = null;
 
   constructor(kafka: KafkaConfig, clientId: string, transactionalId: string) {
     this.transactionalId = transactionalId;
+    this.#kafka = kafka;
     this.#closed.promise.catch(() => {});
     this.producer = createProducer({
       ...connectionOptions(kafka, clientId),
@@ -58,6 +62,12 @@ export class TransactionalClient {
 
   get closed(): boolean {
     return this.producer.closed;
+  }
+
+  /** What readers of committed records see of the topic. */
+  get committed(): CommittedRecords {
+    this.#committed ??= new CommittedRecords(this.#kafka, { clientId: 'genesis-relay' });
+    return this.#committed;
   }
 
   get lastError(): string | null {
@@ -93,7 +103,7 @@ export class TransactionalClient {
 
   /** What is pending rejects soon, with what the brokers said so far. Never rejects. */
   async close(): Promise<void> {
-    await closeAtOnce(this.producer, () => this.producer.close(true));
+    await Promise.all([closeAtOnce(this.producer, () => this.producer.close(true)), this.#committed?.close()]);
     setTimeout(() => this.#closed.reject(new Error(this.#lastError ?? 'the client was closed')), CLOSE_GRACE).unref();
   }
 

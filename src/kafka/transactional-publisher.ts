@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { backoffDelay } from '../backoff.ts';
 import type { KafkaConfig } from '../config.ts';
 import type { OutgoingRecord, RecordOutcome, SendHooks, TransactionalPublisher } from '../relay/ports.ts';
 import { PublisherUnavailable } from '../relay/ports.ts';
@@ -19,6 +21,14 @@ export interface TransactionalPublisherOptions {
 
 /** A newer producer has the transactional id, or the broker has ended our transaction and our right to it. */
 const FENCED = ['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING'];
+
+/**
+ * Milliseconds after its answer until which a commit must be visible; less than what is left of a lease that is still trusted. Otherwise
+ * what became of it is unknown.
+ */
+const VISIBLE_WITHIN = 400;
+/** Between two looks, in milliseconds. */
+const VISIBLE_DELAY = { first: 1, most: 50 };
 
 /** TransactionalPublisher on @platformatic/kafka: one send, one transaction. */
 export class KafkaTransactionalPublisher implements TransactionalPublisher {
@@ -107,6 +117,30 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
     return judge.answerOf;
   }
 
+  /**
+   * Waits until readers of committed records see beyond what was committed. A broker that is being stopped may answer a commit with
+   * success, end the transaction without a word to its partitions, and let the next fence roll its records back (seen with Kafka
+   * 4.3.1): what is marked before its partition says so may be lost.
+   * @throws Error when that takes longer than the lease, which was looked at before the commit, certainly lasts
+   */
+  async #untilVisible(client: TransactionalClient, answers: Answers): Promise<void> {
+    const last = new Map<number, bigint>();
+    const topic = `${this.#kafka.topic}:`;
+    for (const [name, answer] of answers) {
+      if (answer.kind === 'acknowledged' && name.startsWith(topic)) {
+        last.set(Number(name.slice(topic.length)), answer.baseOffset);
+      }
+    }
+    const until = performance.now() + VISIBLE_WITHIN;
+    for (let attempt = 1; ; attempt += 1) {
+      const ends = await client.orClosed(client.committed.ends([...last.keys()]));
+      for (const [partition, offset] of last) if ((ends.get(partition) ?? -1n) > offset) last.delete(partition);
+      if (last.size === 0) return;
+      if (performance.now() >= until) throw new Error('the commit was answered, and readers do not see it');
+      await delay(backoffDelay(attempt, VISIBLE_DELAY));
+    }
+  }
+
   async #attempt(client: TransactionalClient, records: readonly OutgoingRecord[], hooks: SendHooks): Promise<Ending> {
     let transaction: OpenTransaction | null = null;
     let answers: Answers;
@@ -127,6 +161,7 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
     }
     try {
       await this.#within(client, transaction.commit(), hooks);
+      await this.#within(client, this.#untilVisible(client, answers), hooks);
       return { committed: true, answerOf: (partition) => answers.get(partition) ?? UNKNOWN };
     } catch (error) {
       return failed(afterCommitting(error));
