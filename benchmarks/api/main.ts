@@ -84,8 +84,12 @@ interface Rounds {
 
 async function measure(stage: Stage, { rounds, seconds, connections }: Options): Promise<void> {
   await applyLoad(stage, REFERENCE_CONNECTIONS, WARM_UP);
-  const reference = await createReference(stage.databaseUrl, stage.referenceUrl, stage.folder);
-  await reference.run('textbook', REFERENCE_CONNECTIONS, 1);
+  const reference = await createReference(
+    stage.databaseUrl,
+    { url: stage.referenceUrl, postmaster: stage.postmaster },
+    stage.folder,
+  );
+  await reference.run('textbook', REFERENCE_CONNECTIONS, WARM_UP);
   const figures: Rounds = { api: [], textbook: [], oneStatement: [], alone: [] };
   for (let round = 0; round < rounds; round += 1) await runRound(stage, reference, { connections, seconds, figures });
   const machine = await describeMachine(stage.databaseUrl);
@@ -121,8 +125,8 @@ function tell({ connections, perSecond, refused, p50, p99, cpu, busy }: LoadFigu
     [
       `API, ${connections} connections`.padEnd(24),
       `${Math.round(perSecond)}/s`.padStart(9),
-      `p50 ${p50.toFixed(1)} p99 ${p99.toFixed(1)} ms`.padStart(24),
-      `CPU µs each: API ${cpu.api} PostgreSQL ${cpu.postgres} wrk ${cpu.load}`.padStart(50),
+      `p50 ${p50.toFixed(1)} p99 ${p99.toFixed(1)} ms`.padStart(26),
+      `CPU µs each: API ${cpu.api} PostgreSQL ${cpu.postgres} wrk ${cpu.load}`.padStart(56),
       `API ${share(busy.api)} wrk ${share(busy.load)} of a core`.padStart(30),
       refused === 0 ? '' : `  ${refused} REFUSED`,
     ].join(''),
@@ -131,16 +135,26 @@ function tell({ connections, perSecond, refused, p50, p99, cpu, busy }: LoadFigu
 
 function tellReference(name: string, figures: ReferenceFigures): ReferenceFigures {
   const rate = `${Math.round(figures.perSecond)}/s`;
-  console.log(`pgbench, ${name}`.padEnd(24) + rate.padStart(9) + `mean ${figures.latency.toFixed(2)} ms`.padStart(24));
+  const cpu = `CPU µs each: PostgreSQL ${Math.round(figures.cpu.postgres)} pgbench ${Math.round(figures.cpu.load)}`;
+  console.log(
+    [
+      `pgbench, ${name}`.padEnd(24),
+      rate.padStart(9),
+      `mean ${figures.latency.toFixed(2)} ms`.padStart(24),
+      cpu.padStart(52),
+    ].join(''),
+  );
   return figures;
 }
 
 function summarise(figures: Rounds, connections: readonly number[]) {
   const rate = (runs: readonly ReferenceFigures[]): number => median(runs.map((run) => run.perSecond));
   const textbook = rate(figures.textbook);
+  const textbookCpu = median(figures.textbook.map(({ cpu }) => cpu.postgres + cpu.load));
   const alone = median(figures.alone.map((run) => run.latency));
   return {
     textbook: Math.round(textbook),
+    textbookCpu: Math.round(textbookCpu),
     oneStatement: Math.round(rate(figures.oneStatement)),
     textbookAloneMs: round(alone),
     api: connections.map((count) => {
@@ -150,6 +164,8 @@ function summarise(figures: Rounds, connections: readonly number[]) {
         connections: count,
         perSecond: Math.round(of((run) => run.perSecond)),
         ratio: textbook === 0 ? null : round(of((run) => run.perSecond) / textbook),
+        // What the ratio would be on a machine that has nothing else to do and no core idle.
+        cpuRatio: round(textbookCpu / of(({ cpu }) => cpu.api + cpu.postgres + cpu.load)),
         p50: of((run) => run.p50),
         p99: of((run) => run.p99),
         refused: of((run) => run.refused),

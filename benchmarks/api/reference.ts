@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { oneStatementScript, textbookScript, type RowTexts } from '../textbook/script.ts';
+import { cpuOfEndedPrograms, cpuOfFamily } from './cpu.ts';
 import { runProgram } from './run-program.ts';
 
 /** pgbench with the transactions that the API is compared with. */
@@ -13,23 +14,31 @@ export interface ReferenceFigures {
   readonly perSecond: number;
   /** Of one transaction on average, in milliseconds. */
   readonly latency: number;
-  readonly transactions: number;
+  /** Microseconds of CPU for each transaction. */
+  readonly cpu: { readonly postgres: number; readonly load: number };
 }
 
 /** More than any session has commands in one run. */
 const VERSIONS_PER_RUN = 1_000_000;
 
+interface Target {
+  readonly url: string;
+  /** Process id of the server. */
+  readonly postmaster: number;
+}
+
 /**
  * @param source A database in which commands have been stored: the reference writes as long texts as they left.
  * @param target A migrated database.
  */
-export async function createReference(source: string, target: string, folder: string): Promise<Reference> {
+export async function createReference(source: string, target: Target, folder: string): Promise<Reference> {
   const texts = await textsOfACommand(source);
   const files = { textbook: join(folder, 'textbook.sql'), 'one-statement': join(folder, 'one-statement.sql') };
   writeFileSync(files.textbook, textbookScript(texts));
   writeFileSync(files['one-statement'], oneStatementScript(texts));
-  const { hostname, port, username, password, pathname } = new URL(target);
+  const { hostname, port, username, password, pathname } = new URL(target.url);
   const connection = `host=${hostname} port=${port} user=${username} password=${password} dbname=${pathname.slice(1)}`;
+  const spent = () => ({ postgres: cpuOfFamily(target.postmaster), load: cpuOfEndedPrograms() });
   let runs = 0;
   return {
     async run(script, connections, seconds) {
@@ -37,12 +46,16 @@ export async function createReference(source: string, target: string, folder: st
       runs += 1;
       const threads = Math.min(2, connections);
       const flags = ['-n', '-M', 'prepared', '-D', `n=${start}`, '-c', connections, '-j', threads, '-T', seconds];
+      const before = spent();
       const output = await runProgram('pgbench', [...flags.map(String), '-f', files[script], connection]);
       const figure = (pattern: RegExp): number => Number(pattern.exec(output)?.[1]);
       const perSecond = figure(/tps = ([\d.]+)/u);
       const transactions = figure(/actually processed: (\d+)/u);
       if (!(perSecond > 0)) throw new Error(`pgbench told no figure:\n${output}`);
-      return { perSecond, latency: (connections / perSecond) * 1_000, transactions };
+      const after = spent();
+      const each = (part: keyof typeof before): number => (after[part] - before[part]) / transactions;
+      const cpu = { postgres: each('postgres'), load: each('load') };
+      return { perSecond, latency: (connections / perSecond) * 1_000, cpu };
     },
   };
 }
