@@ -4,7 +4,7 @@ import type { DrainContext } from './drain-context.ts';
 import type { OwnedShard } from './owned-shards.ts';
 import { pause } from './pause.ts';
 import { LeaseLost, type ClaimedRow, type RecordOutcome } from './ports.ts';
-import { RowQueue } from './row-queue.ts';
+import { largestOf, RowQueue } from './row-queue.ts';
 import { ShardKeeping } from './shard-keeping.ts';
 import { sortOutcomes, type SortedOutcomes } from './sort-outcomes.ts';
 
@@ -71,6 +71,7 @@ export class Drain {
     const batch = this.#queue.take({
       partitionBytes: this.#context.options.maxPartitionBytes,
       rowsOf: (shard) => shards.get(shard)?.cap ?? Infinity,
+      alone: ({ id, retryCount, shard }) => retryCount > 0 || shards.get(shard)?.suspect === id,
     });
     if (batch.length === 0) {
       await this.#mark(signal);
@@ -184,12 +185,18 @@ export class Drain {
     await this.#takeOutage(sorted, signal);
   }
 
-  /** A partition's batch that was refused is sent again in halves, until the refused row is alone: only then it is known to be the one. */
+  /**
+   * A partition's batch that was refused is sent again in halves, the largest row by itself, until the refused row is alone: only then it
+   * is known to be the one.
+   */
   async #chargeRefused({ refused }: SortedOutcomes, signal: AbortSignal): Promise<void> {
     const { membership, recorder, shards } = this.#context;
     for (const [shard, { rows, error }] of refused) {
       const owned = shards.get(shard);
-      if (owned !== undefined) owned.cap = rows.length > 1 ? Math.ceil(rows.length / 2) : null;
+      if (owned !== undefined) {
+        owned.cap = rows.length > 1 ? Math.ceil(rows.length / 2) : null;
+        owned.suspect = rows.length > 1 ? (largestOf(rows)?.id ?? null) : null;
+      }
       const [alone] = rows;
       if (rows.length > 1 || alone === undefined) continue;
       await recorder.refused(alone, error, membership.store, signal);

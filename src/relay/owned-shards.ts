@@ -28,6 +28,8 @@ export interface OwnedShard {
   round: number;
   /** Most rows in one send while a refused one is looked for; null: no bound. */
   cap: number | null;
+  /** Id of the row that is likeliest to be the refused one. */
+  suspect: number | null;
   lastProgressAt: number | null;
   lastError: string | null;
 }
@@ -73,6 +75,7 @@ export class OwnedShards {
       compared: false,
       round: 0,
       cap: null,
+      suspect: null,
       lastProgressAt: null,
       lastError: null,
     });

@@ -7,6 +7,8 @@ export interface SendBounds {
   readonly partitionBytes: number;
   /** Most rows of a shard. Less than the batch when one of them was refused and is looked for. */
   readonly rowsOf: (shard: number) => number;
+  /** Whether the row goes by itself as far as its partition is concerned: it was refused, or is likely to be the one that was. */
+  readonly alone: (row: ClaimedRow) => boolean;
 }
 
 interface Filled {
@@ -58,14 +60,23 @@ export class RowQueue {
 }
 
 /** Once a row of a partition has not fitted, none of those behind it may. */
-function fits(row: ClaimedRow, filled: Filled, { partitionBytes, rowsOf }: SendBounds): boolean {
+function fits(row: ClaimedRow, filled: Filled, { partitionBytes, rowsOf, alone }: SendBounds): boolean {
   if (filled.full) return false;
   const bytes = filled.bytes + recordBytes(row);
-  if (filled.rows > 0 && (bytes > partitionBytes || filled.rows >= rowsOf(row.shard))) {
+  const single = alone(row);
+  if (filled.rows > 0 && (single || bytes > partitionBytes || filled.rows >= rowsOf(row.shard))) {
     filled.full = true;
     return false;
   }
   filled.bytes = bytes;
   filled.rows += 1;
+  filled.full = single;
   return true;
+}
+
+/** The largest of the rows: the likeliest to be refused for its size. */
+export function largestOf(rows: readonly ClaimedRow[]): ClaimedRow | undefined {
+  let largest = rows[0];
+  for (const row of rows) if (largest === undefined || recordBytes(row) > recordBytes(largest)) largest = row;
+  return largest;
 }
