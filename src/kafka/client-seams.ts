@@ -7,6 +7,8 @@ import {
   type API,
   type Base,
   type Callback,
+  type Connection,
+  type Writer,
 } from '@platformatic/kafka';
 
 /*
@@ -15,6 +17,7 @@ import {
  */
 
 type Client = Pick<Base, typeof kGetApi | typeof kListApis>;
+export type RequestApi = Client;
 type AnyApi = API<unknown[], unknown>;
 
 /**
@@ -63,18 +66,35 @@ export function capApi(client: Client, name: string, version: number): void {
   };
 }
 
-type Call = (args: readonly unknown[], callback: Callback<unknown>) => void;
+/** Either the body of the request, or what the client is to encode it from. */
+export type Encoding = { readonly request: () => Writer } | { readonly args: readonly unknown[] };
 
-function wrapApi(
+/** Encodes the requests of an API otherwise than the client does, from the arguments that the client has for them. */
+export function encodeRequests(
   client: Client,
-  wrapped: string,
-  wrapper: (call: Call, args: readonly unknown[], callback: Callback<unknown>) => void,
+  name: string,
+  encode: (args: readonly unknown[], version: number) => Encoding,
 ): void {
+  wrapApi(client, name, (call, args, callback, version) => {
+    const encoding = encode(args, version);
+    if ('args' in encoding) call(encoding.args, callback);
+    else call(args, callback, encoding.request);
+  });
+}
+
+/** With `request`, that is what is sent. */
+type Call = (args: readonly unknown[], callback: Callback<unknown>, request?: () => Writer) => void;
+type Wrapper = (call: Call, args: readonly unknown[], callback: Callback<unknown>, version: number) => void;
+
+function wrapApi(client: Client, wrapped: string, wrapper: Wrapper): void {
   const find = client[kGetApi].bind(client) as (name: string, callback: Callback<AnyApi>) => void;
   const wrapOne = (api: AnyApi): AnyApi => {
-    const one = ((connection: Parameters<AnyApi>[0], ...args: unknown[]) => {
+    const one = ((connection: Connection, ...args: unknown[]) => {
       const callback = args.pop() as Callback<unknown>;
-      wrapper((inner, answered) => api(connection, ...inner, answered), args, callback);
+      const call: Call = (inner, answered, request) => {
+        api(request === undefined ? connection : sending(connection, request), ...inner, answered);
+      };
+      wrapper(call, args, callback, api.version);
     }) as AnyApi;
     return Object.assign(one, { key: api.key, version: api.version, async: api.async });
   };
@@ -83,6 +103,12 @@ function wrapApi(
       callback(error, api === undefined || name !== wrapped ? api : wrapOne(api));
     });
   }) as Client[typeof kGetApi];
+}
+
+/** The connection for one request, which is another one than the API encodes: `send` is all that an API knows of a connection. */
+function sending(connection: Connection, request: () => Writer): Connection {
+  const send: Connection['send'] = (key, version, _request, ...rest) => connection.send(key, version, request, ...rest);
+  return { send } as Connection;
 }
 
 /** Whether one of these is what the broker answered. */

@@ -1,46 +1,29 @@
-import {
-  Producer,
-  stringSerializers,
-  type ProduceResult,
-  type ProducerOptions,
-  type SendOptions,
-} from '@platformatic/kafka';
+import { Producer, type ProduceResult, type ProducerOptions, type SendOptions } from '@platformatic/kafka';
 import type { OutgoingRecord, RecordOutcome } from '../relay/ports.ts';
 import type { PartitionAnswer } from './classify-error.ts';
 import { encodingFault } from './encoding-fault.ts';
+import { encodeRecords } from './produce-requests.ts';
+import type { EncodableRecord } from './record-encoder.ts';
 
-/** A value may be null: a marker. */
-export type TextProducer = Producer<string, string | null, string, string>;
+/** Its messages have records as values, which hold key and headers too. */
+export type TextProducer = Producer<string, EncodableRecord, string, string>;
 
 /** What became of each partition of a send, by `topic:partition`; of one that is missing nothing is known. */
 export type Answers = ReadonlyMap<string, PartitionAnswer>;
 
 /** A producer, or a transaction of one. */
 interface Sender {
-  send(options: SendOptions<string, string | null, string, string>): Promise<ProduceResult>;
+  send(options: SendOptions<string, EncodableRecord, string, string>): Promise<ProduceResult>;
 }
 
 type Unavailable = Extract<RecordOutcome, { kind: 'unavailable' }>;
 
 export function createProducer(
-  options: Omit<ProducerOptions<string, string | null, string, string>, 'serializers'>,
+  options: Omit<ProducerOptions<string, EncodableRecord, string, string>, 'serializers'>,
 ): TextProducer {
-  const value = (text?: string | null) => stringSerializers.value(text ?? undefined);
-  return new Producer({ ...options, serializers: { ...stringSerializers, headerKey: encodedName, value } });
-}
-
-/** Names of headers are the same few for all records. */
-const NAMES = new Map<string, Buffer>();
-/** More different names than any event has: they are somebody's data. */
-const MOST_NAMES = 100;
-
-function encodedName(name?: string): Buffer | undefined {
-  if (name === undefined) return undefined;
-  const known = NAMES.get(name);
-  if (known !== undefined) return known;
-  const bytes = Buffer.from(name);
-  if (NAMES.size < MOST_NAMES) NAMES.set(name, bytes);
-  return bytes;
+  const producer: TextProducer = new Producer(options);
+  encodeRecords(producer);
+  return producer;
 }
 
 export function partitionOf(record: Pick<OutgoingRecord, 'topic' | 'shard'>): string {
@@ -60,9 +43,7 @@ export function encodingFaults(records: readonly OutgoingRecord[]): ReadonlyMap<
 /** Sends the records, in order. @throws the client's errors; see `readProduceFailure` */
 export async function produce(sender: Sender, records: readonly OutgoingRecord[]): Promise<Answers> {
   const result = await sender.send({
-    messages: records.map(({ topic, key, shard, payload, headers }) => {
-      return { topic, key, value: payload, partition: shard, headers: new Map(Object.entries(headers)) };
-    }),
+    messages: records.map((record) => ({ topic: record.topic, partition: record.shard, value: record })),
   });
   const answers = new Map<string, PartitionAnswer>();
   for (const { topic, partition, offset } of result.offsets ?? []) {
