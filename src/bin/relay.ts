@@ -14,7 +14,7 @@ import { Relay } from '../relay/relay.ts';
 import { closing } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
 import { untilAvailable } from './until-available.ts';
-import { withTopic } from './with-topic.ts';
+import { askSendLimit, withTopic } from './with-topic.ts';
 
 /** Milliseconds that the database may take to tell its settings. */
 const SETTINGS_LIMIT = 3_000;
@@ -40,7 +40,11 @@ export async function startRelay(parts: Parts): Promise<Relay> {
       wakeup: either(parts.wakeup, distantCommits),
       logger,
     },
-    { ...config.relay, onPublished: (published) => tellPublished(parts, published) },
+    {
+      ...config.relay,
+      askMaxPartitionBytes: () => askSendLimit(kafka, shards, parts.signal),
+      onPublished: (published) => tellPublished(parts, published),
+    },
   );
   await lifecycle.start(withTopic(relay, parts, shards));
   await startCleanUp(parts);

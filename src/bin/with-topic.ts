@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { KafkaConfig } from '../config.ts';
 import { ensureTopic, TopicUnavailable, type TopicState } from '../kafka/topic.ts';
+import type { TopicSettings } from '../kafka/topic-settings.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { Service } from '../service.ts';
 import type { Parts } from './parts.ts';
@@ -9,6 +11,8 @@ const FIRST_LOOK = 5_000;
 /** Milliseconds that each later look may take, and between two. */
 const LOOK = 20_000;
 const LOOK_PAUSE = 2_000;
+/** Milliseconds that a question in between may take. */
+const ASK = 2_000;
 /** Records of one partition in one send take at most this share of max.message.bytes: the rest is for what Kafka adds. */
 const BATCH_SHARE = 0.85;
 
@@ -26,8 +30,7 @@ export function withTopic(
   partitions: number,
 ): Service {
   const { infrastructure, logger, fail } = parts;
-  const replicationFactor = infrastructure.kafka.replication ?? 3;
-  const settings = { partitions, replicationFactor, minInsyncReplicas: Math.max(1, replicationFactor - 1) };
+  const settings = settingsOf(infrastructure.kafka, partitions);
   const stopping = new AbortController();
   const signal = AbortSignal.any([stopping.signal, parts.signal]);
   let waiting: Promise<void> = Promise.resolve();
@@ -39,7 +42,7 @@ export function withTopic(
     if (typeof topic !== 'string') {
       for (const warning of topic.warnings) logger.warn(warning);
       if (reason !== '') logger.info('Kafka is there');
-      relay.limitSends(Math.floor(topic.maxMessageBytes * BATCH_SHARE));
+      relay.limitSends(sendLimitOf(topic));
       await relay.start();
       return true;
     }
@@ -66,6 +69,19 @@ export function withTopic(
       await relay.stop();
     },
   };
+}
+
+function settingsOf({ replication = 3 }: KafkaConfig, partitions: number): TopicSettings {
+  return { partitions, replicationFactor: replication, minInsyncReplicas: Math.max(1, replication - 1) };
+}
+
+function sendLimitOf({ maxMessageBytes }: TopicState): number {
+  return Math.floor(maxMessageBytes * BATCH_SHARE);
+}
+
+/** What one partition of a send may have now. @throws TopicUnavailable, and what waiting does not mend */
+export async function askSendLimit(kafka: KafkaConfig, partitions: number, signal: AbortSignal): Promise<number> {
+  return sendLimitOf(await ensureTopic(kafka, settingsOf(kafka, partitions), { within: ASK, signal }));
 }
 
 /** Why the topic cannot be had yet, in words. @throws what waiting does not mend */

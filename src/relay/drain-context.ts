@@ -14,6 +14,8 @@ export interface DrainOptions {
   readonly batchMax: number;
   /** Most bytes of one partition in one send. */
   readonly maxPartitionBytes: number;
+  /** Asks what `maxPartitionBytes` is now: somebody may have changed the topic. */
+  readonly askMaxPartitionBytes?: (() => Promise<number>) | undefined;
   /** Milliseconds between looks at the outbox when no hint came. */
   readonly pollInterval: number;
   /** Milliseconds between beats. */

@@ -5,6 +5,7 @@ import type { OwnedShard } from './owned-shards.ts';
 import { pause } from './pause.ts';
 import { LeaseLost, type ClaimedRow, type RecordOutcome } from './ports.ts';
 import { largestOf, RowQueue } from './row-queue.ts';
+import { SendLimit } from './send-limit.ts';
 import { ShardKeeping } from './shard-keeping.ts';
 import { sortOutcomes, type SortedOutcomes } from './sort-outcomes.ts';
 
@@ -23,6 +24,7 @@ export class Drain {
   readonly #context: DrainContext;
   readonly #keeping: ShardKeeping;
   readonly #queue = new RowQueue();
+  readonly #sendLimit: SendLimit;
   #inFlight: readonly ClaimedRow[] = [];
   #limit: number;
   /** The last claim was cut by its bounds: there is more. */
@@ -35,6 +37,7 @@ export class Drain {
     this.#context = context;
     this.#limit = context.options.batchSize;
     this.#keeping = new ShardKeeping(context);
+    this.#sendLimit = new SendLimit(context.options);
   }
 
   /** @throws LeaseLost, or an AssertionError when a claim breaks the order: nothing more is sent then. */
@@ -69,7 +72,7 @@ export class Drain {
       await this.#claim();
     }
     const batch = this.#queue.take({
-      partitionBytes: this.#context.options.maxPartitionBytes,
+      partitionBytes: await this.#sendLimit.bytes(),
       rowsOf: (shard) => shards.get(shard)?.cap ?? Infinity,
       alone: ({ id, retryCount, shard }) => retryCount > 0 || shards.get(shard)?.suspect === id,
     });
@@ -192,6 +195,7 @@ export class Drain {
   async #chargeRefused({ refused }: SortedOutcomes, signal: AbortSignal): Promise<void> {
     const { membership, recorder, shards } = this.#context;
     for (const [shard, { rows, error }] of refused) {
+      if (rows.length > 1) this.#sendLimit.doubt();
       const owned = shards.get(shard);
       if (owned !== undefined) {
         owned.cap = rows.length > 1 ? Math.ceil(rows.length / 2) : null;

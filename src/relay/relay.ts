@@ -41,6 +41,8 @@ export interface RelayPorts {
 export interface RelayOptions extends Omit<RelayConfig, 'healthPort'> {
   /** Most bytes of one partition in one send; must stay below the topic's max.message.bytes. Default 900,000. */
   readonly maxPartitionBytes?: number;
+  /** Asks what `maxPartitionBytes` is now; used when a batch was refused. */
+  readonly askMaxPartitionBytes?: () => Promise<number>;
   /** Delays between probes of a broker, partition or database that is away. Default 200 ms to 10 s. */
   readonly backoff?: BackoffBounds;
   /** Milliseconds between beats. Default 1,000. */
