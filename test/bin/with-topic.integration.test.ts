@@ -9,7 +9,7 @@ import { createRelayRig, sessions, upTo, versionsBySession, type RelayRig } from
 import { startTcpProxy, type TcpProxy } from '../relay/tcp-proxy.ts';
 
 const PATIENCE = { timeout: 25_000, interval: 10 };
-const PARTITIONS = 4;
+const PARTITIONS = 8;
 let rig: RelayRig;
 let link: TcpProxy;
 let failures: unknown[];
