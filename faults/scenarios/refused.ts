@@ -13,8 +13,13 @@ const QUIET = 8_000;
 /** Waits after the first, second and third refusal, in milliseconds, and how much later the refusal after it may be. */
 const DELAYS = [1_000, 2_000, 4_000] as const;
 const SLACK = 900;
-/** How much worse others' p99 may become, in milliseconds; on a machine that is busy with other things, by as much as it is anyway. */
-const WORSE = 50;
+/** And how much sooner it may seem to come: a look at the table takes its time on a busy machine. */
+const LATE_LOOK = 300;
+/**
+ * How much worse others' p99 may become, in milliseconds; on a machine that is busy with other things, by as much as it is anyway. Exactly
+ * once a refusal rolls back the transaction that others share, and everything is read back before the next.
+ */
+const WORSE = { 'at-least-once': 50, 'exactly-once': 1_500 } as const;
 
 interface Tries {
   /** When each try was charged, and when the row became FAILED, by the monotonic clock. */
@@ -61,7 +66,7 @@ function judgeTries({ at, error }: Tries): readonly Violation[] {
   const waits = at.slice(1).map((time, index) => time - (at[index] ?? 0));
   const right = DELAYS.every((delay, index) => {
     const wait = waits[index] ?? 0;
-    return wait > delay - 100 && wait < delay + SLACK;
+    return wait > delay - LATE_LOOK && wait < delay + SLACK;
   });
   const told = waits.map((wait) => Math.round(wait)).join(', ');
   return [
@@ -129,7 +134,7 @@ export const oversize: Scenario = {
         ...held,
         ...promise(
           'others go on',
-          worse < Math.max(WORSE, normal.p99),
+          worse < Math.max(WORSE[world.delivery], normal.p99),
           `p99 of others ${normal.p99} ms, beside refusals ${beside.p99} ms`,
         ),
       ],
