@@ -10,7 +10,10 @@ export const VARIABLES = {
   POSTGRES_DB: { default: 'infinite_scribe', meaning: 'Name of the database' },
   POSTGRES_USER: { default: 'postgres', meaning: 'User of the database' },
   POSTGRES_PASSWORD: { default: '', meaning: 'Password of that user' },
-  POSTGRES_POOL_SIZE: { default: '10', meaning: 'Most connections of one process, 2–1000; the relay adds two' },
+  POSTGRES_POOL_SIZE: {
+    default: '10',
+    meaning: 'Most connections of one process, 2–1000; a relay has four of its own',
+  },
   KAFKA_BROKERS: {
     default: null,
     meaning: 'host:port of the bootstrap brokers, separated by commas, instead of KAFKA_HOST and KAFKA_PORT',

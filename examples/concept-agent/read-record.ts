@@ -45,9 +45,9 @@ const REQUESTED = 'Genesis.Session.Requested';
 const REQUESTED_VERSION = 1;
 
 /** @throws PoisonError */
-export function readEvent({ value, headers }: IncomingRecord): SessionEvent {
+export function readEvent({ key, value, headers }: IncomingRecord): SessionEvent {
+  if (headers.get('discarded') === 'true') return readMarker(key, headers);
   const envelope = parse(value);
-  const discarded = headers.get('discarded') === 'true';
   return {
     eventId: text(envelope, 'event_id'),
     eventType: text(envelope, 'event_type'),
@@ -56,7 +56,28 @@ export function readEvent({ value, headers }: IncomingRecord): SessionEvent {
     sequence: whole(envelope, 'aggregate_version'),
     previous: headers.get('previous') ?? null,
     traceparent: headers.get('traceparent') ?? null,
-    payload: discarded ? null : object(envelope['payload'], 'payload'),
+    payload: object(envelope['payload'], 'payload'),
+  };
+}
+
+/** What stands in the place of an event that operators have discarded: it has no value, its key and headers say which it was. */
+function readMarker(key: Buffer | undefined, headers: ReadonlyMap<string, string>): SessionEvent {
+  const header = (name: string): string => {
+    const value = headers.get(name);
+    if (value === undefined) throw new PoisonError(`the marker has no header ${name}`);
+    return value;
+  };
+  const sequence = Number(header('sequence'));
+  if (!Number.isInteger(sequence) || sequence < 1) throw new PoisonError('the header sequence is no version');
+  return {
+    eventId: header('ce_id'),
+    eventType: header('ce_type'),
+    eventVersion: 1,
+    sessionId: key === undefined ? header('ce_subject') : key.toString(),
+    sequence,
+    previous: headers.get('previous') ?? null,
+    traceparent: headers.get('traceparent') ?? null,
+    payload: null,
   };
 }
 

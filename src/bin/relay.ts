@@ -91,5 +91,11 @@ function tellPublished({ logger, infrastructure }: Parts, { row, sent }: Publish
     offset: sent.offset,
     event_id: row.eventId,
   };
-  logger[level](place, `published ${row.headers['ce_type'] ?? 'event'}`);
+  const what = row.headers['ce_type'] ?? 'event';
+  logger[level](
+    place,
+    row.payload === null && row.topic !== ''
+      ? `published the marker of ${what}, which was discarded`
+      : `published ${what}`,
+  );
 }

@@ -145,10 +145,15 @@ function rowActionCommand(env: Environment, action: RowAction): Command {
   });
 }
 
+/** As a shell takes it for one word. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 async function preview(operations: Operations, selection: Selection, options: ActOptions): Promise<void> {
   const { action } = selection;
   const found = await operations.preview(selection);
-  const reason = action === 'discard' ? ' --reason "…"' : '';
+  const reason = action === 'discard' ? ` --reason ${quoted(options.reason ?? 'why it is given up')}` : '';
   const force = selection.force ? ' --force' : '';
   const again = `npx genesis outbox ${action}${typedFilter(options)}${force}${reason} --expect ${found.token} --yes`;
   console.log(

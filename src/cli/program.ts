@@ -60,7 +60,7 @@ When events do not come out:
 
 In production, with DATABASE_URL, KAFKA_BROKERS and JWT_JWKS_URL set:
   $ npx genesis migrate && npx genesis api    as many of it as you like
-  $ npx genesis relay                     one drains the outbox, further ones stand by
+  $ npx genesis relay                     a relay; as many as you like share the work
 
 Configuration is by environment variables: docs/configuration.md has them all.
 Exit codes: 0 done · 1 failed, the message says why · 2 wrong usage or configuration`;

@@ -17,6 +17,8 @@ export interface RelayStatus {
   readonly published: number;
   readonly retried: number;
   readonly failed: number;
+  /** Why it may not join: relays with another delivery mode are at work. Null: it may. */
+  readonly refused: string | null;
   /** The database did not take the last statement. */
   readonly databaseAway: boolean;
   readonly delivery: DeliveryMode;
@@ -28,10 +30,14 @@ export interface RelayStatus {
 const STUCK_AFTER_MS = 30_000;
 
 /**
- * Why a relay that could make progress makes none; null when it does, or when there is a reason that is not its own: nothing to do, no shard,
+ * Why a relay makes no progress that it could make, or may not join; null when it does, or when there is a reason that is not its own: nothing to do, no shard,
  * a broker or database that is away.
  */
-export function stuckReason({ databaseAway, state, since, lastProgressAt }: RelayStatus, now: number): string | null {
+export function stuckReason(
+  { databaseAway, refused, state, since, lastProgressAt }: RelayStatus,
+  now: number,
+): string | null {
+  if (refused !== null) return refused;
   if (state !== 'draining' || databaseAway) return null;
   const quiet = now - Math.max(since, lastProgressAt ?? 0);
   return quiet < STUCK_AFTER_MS ? null : `the relay has work and has sent nothing for ${Math.round(quiet / 1_000)} s`;
@@ -50,6 +56,7 @@ export class StatusBoard {
     published: 0,
     retried: 0,
     failed: 0,
+    refused: null,
     databaseAway: false,
     delivery: 'at-least-once',
     shards: [],
@@ -130,6 +137,11 @@ export class StatusBoard {
 
   failed(error: string): void {
     this.#status = { ...this.#status, failed: this.#status.failed + 1, lastError: error };
+  }
+
+  /** It may not join; null: it has joined. */
+  refused(reason: string | null): void {
+    this.#status = { ...this.#status, refused: reason, lastError: reason ?? this.#status.lastError };
   }
 
   broken(error: string): void {

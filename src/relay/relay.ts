@@ -143,6 +143,7 @@ export class Relay implements Service {
       const membership = await group.join({ name: `${hostname()}:${process.pid}`, delivery }, stopping);
       this.#membership = membership;
       this.#board.databaseAnswered();
+      this.#board.refused(null);
       logger.info({ member: membership.id, delivery }, 'the relay has joined');
       await this.#drain(membership, work, stopping);
     } catch (error) {
@@ -196,7 +197,7 @@ export class Relay implements Service {
       this.#board.broken(reason);
     } else if (error instanceof DeliveryModeDiffers) {
       this.#ports.logger.error({ error: error.message }, 'the relay cannot join');
-      this.#board.broken(error.message);
+      this.#board.refused(error.message);
     } else {
       this.#board.databaseAway(String(error));
     }

@@ -218,6 +218,7 @@ export class ShardKeeping {
     // Meanwhile a send failed: the partition may hold more than was read.
     if (owned.round !== round) return;
     shards.activate(owned);
+    owned.lastError = null;
     board.partitionAvailable(owned.shard);
   }
 

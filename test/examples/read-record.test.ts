@@ -24,9 +24,27 @@ describe('reading a record', () => {
     },
   );
 
-  it('passes over an event that was discarded: it has no payload', () => {
-    const { payload: _payload, ...rest } = ENVELOPE;
-    expect(readRequest(readEvent(aRecord(rest, { discarded: 'true' })))).toBeNull();
+  it('knows a marker by its key and headers: the event was discarded, and its place is kept', () => {
+    const marked = { discarded: 'true', ce_id: EVENT_ID, ce_type: 'Genesis.Session.Requested', sequence: '2' };
+    const event = readEvent({ ...aRecord(ENVELOPE, marked), value: undefined });
+    expect(event).toMatchObject({
+      eventId: EVENT_ID,
+      sessionId: SESSION_ID,
+      sequence: 2,
+      previous: 'the-event-before',
+    });
+    expect(readRequest(event)).toBeNull();
+  });
+
+  it.each(['ce_id', 'ce_type', 'sequence'])('refuses a marker without %s', (name) => {
+    const marked = {
+      discarded: 'true',
+      ce_id: EVENT_ID,
+      ce_type: 'Genesis.Session.Requested',
+      sequence: '2',
+      [name]: undefined,
+    };
+    expect(() => readEvent({ ...aRecord(ENVELOPE, marked), value: undefined })).toThrow(PoisonError);
   });
 
   it('takes members that it does not know', () => {

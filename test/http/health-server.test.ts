@@ -58,6 +58,7 @@ const STATUS: RelayStatus = {
   published: 0,
   retried: 0,
   failed: 0,
+  refused: null,
   databaseAway: false,
   delivery: 'at-least-once',
   shards: [],
@@ -68,6 +69,7 @@ test('a relay is stuck when it has been at work for half a minute and has sent n
   expect(stuckReason(STATUS, 31_000)).toBe('the relay has work and has sent nothing for 30 s');
   expect(stuckReason({ ...STATUS, lastProgressAt: 20_000 }, 31_000)).toBeNull();
   expect(stuckReason({ ...STATUS, databaseAway: true }, 1_000_000)).toBeNull();
+  expect(stuckReason({ ...STATUS, refused: 'another mode' }, 1_000)).toBe('another mode');
   for (const state of ['idle', 'standby', 'stalled', 'stopped'] as const) {
     expect(stuckReason({ ...STATUS, state }, 1_000_000)).toBeNull();
   }
