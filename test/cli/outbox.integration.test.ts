@@ -139,7 +139,11 @@ describe('genesis outbox', () => {
     const id = String(await rig.idOf(free, 1));
     expect((await genesis('outbox', 'discard', '--id', id)).out).toBe('no row fits that could be discarded');
     const forced = await genesis('outbox', 'discard', '--id', id, '--force');
-    expect(forced.out).toMatch(/npx genesis outbox discard --id \d+ --force --reason "…" --expect \S+ --yes$/);
+    expect(forced.out).toMatch(
+      /npx genesis outbox discard --id \d+ --force --reason 'why it is given up' --expect \S+ --yes$/,
+    );
+    const why = await genesis('outbox', 'discard', '--id', id, '--force', '--reason', "it's too large");
+    expect(why.out).toContain(String.raw`--reason 'it'\''s too large' --expect`);
     await genesis('outbox', 'discard', '--id', id, '--force', '--reason', 'x', '--yes');
     expect(await rig.statuses(free)).toBe('DISCARDED');
     expect(jsonOf(await genesis('outbox', 'actions', '--json'))).toMatchObject({
