@@ -140,8 +140,10 @@ async function sendAll({ options, store, selection, kafka }: Work, { total, ...t
     progress.clear();
     await publisher.close();
   }
-  const { sent, passed } = result;
-  const before = passed === 0 ? '' : `; ${count(passed)} were there already`;
+  const { sent } = result;
+  // Those that lie before everything that was written are not even read again.
+  const there = total - sent;
+  const before = there <= 0 ? '' : `; ${count(there)} were there already`;
   console.log(`${counted(sent, 'event')} sent in ${duration(progress.elapsed)}${before}`);
 }
 
