@@ -42,7 +42,8 @@ export async function startGuardedBroker({ through }: GuardedOptions = {}): Prom
   writeFileSync(properties, propertiesFile(settings({ port, controllerPort }, relayPort, toldPort)));
   const java = { command: runtime.java, cwd: folder };
   const base = [...JVM, '-cp', join(jars.folder, '*')];
-  const clusterId = randomBytes(16).toString('base64url');
+  // Not with a hyphen first: the tool would take it for an option.
+  const clusterId = `A${randomBytes(16).toString('base64url').slice(1)}`;
   const format = ['kafka.tools.StorageTool', 'format', '--cluster-id', clusterId, '--config', properties];
   const { code, output } = await runTool({ ...java, args: [...base, ...format] }, forever);
   if (code !== 0) throw new Error(output);
