@@ -22,7 +22,7 @@ export interface ApiOptions {
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'bin', 'main.ts');
 
-/** Starts the API as anybody would, in a process of its own. */
+/** Starts the API by its own command, in a process of its own. */
 export async function startApi({ databaseUrl, folder, secret, env, nodeOptions }: ApiOptions): Promise<ApiProcess> {
   const inherited = Object.entries(process.env).filter(([name]) => !(name in VARIABLES) && !name.startsWith('PG'));
   const own = {

@@ -145,7 +145,7 @@ export interface RecoveredEnd {
 /** What the database knows of the places and sessions that were asked for. */
 export interface ImportFacts {
   readonly known: readonly (Place & { readonly eventId: string })[];
-  /** The last event of each session that has any. */
+  /** The last event of each session that has events. */
   readonly heads: readonly (Place & { readonly eventId: string })[];
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Connection, describeTransactionsV0 } from '@platformatic/kafka';
-import { afterEach, beforeEach, describe, expect, inject, it, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, it, test, vi } from 'vitest';
 import type { SessionId } from '../../src/genesis/ids.ts';
 import { CommittedRecords } from '../../src/kafka/committed-records.ts';
 import { ensureTopic } from '../../src/kafka/topic.ts';
@@ -52,6 +52,22 @@ async function end(partition: number): Promise<bigint> {
 const kinds = (outcomes: readonly { readonly kind: string }[]) => outcomes.map(({ kind }) => kind);
 
 describe('a transaction', () => {
+  it('counts only once readers see it: a broker that is being stopped may answer a commit and forget it', async () => {
+    const ends = vi.spyOn(CommittedRecords.prototype, 'ends').mockResolvedValue(new Map([[0, 0n]]));
+    try {
+      const outcomes = await publisher.send([record(0, 'a')]);
+      expect(outcomes).toEqual([
+        { kind: 'unavailable', scope: 'cluster', error: expect.stringContaining('readers do not see it') as string },
+      ]);
+    } finally {
+      ends.mockRestore();
+    }
+    // Whoever opens it anew and reads back learns what became of it.
+    await publisher.open(topic, signal);
+    expect(await committed()).toEqual(['a']);
+    expect(kinds(await publisher.send([record(0, 'b')]))).toEqual(['acknowledged']);
+  });
+
   it('is acknowledged as a whole, each record with its place', async () => {
     const first = await publisher.send([record(0, 'a'), record(1, 'b'), record(1, null)]);
     expect(first).toEqual([

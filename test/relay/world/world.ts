@@ -41,7 +41,7 @@ export class World {
   readonly relays: Relay[] = [];
   readonly #delivery: DeliveryMode;
   chances: Chances = CALM;
-  /** Milliseconds that a commit takes from its answer until readers see it; null: as long as anything else. */
+  /** Milliseconds that a commit takes from its answer until readers see it; null: as long as the other steps. */
   commitsTake: number | null = null;
 
   constructor(seed: number, delivery: DeliveryMode) {
