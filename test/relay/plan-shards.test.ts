@@ -29,6 +29,13 @@ function round(members: readonly number[], owners: Owners): Owners {
   return now;
 }
 
+/**
+ * Three rounds: while one gives back, another's holding changes who gets the larger share, so a shard may be given back one round later.
+ */
+function settle(members: readonly number[], owners: Owners): Owners {
+  return round(members, round(members, round(members, owners)));
+}
+
 function countsOf(members: readonly number[], owners: Owners): readonly number[] {
   return members.map((member) => owners.filter((owner) => owner === member).length);
 }
@@ -48,10 +55,10 @@ const groupWithGhosts = members.chain((alive) =>
 );
 
 describe('the plan of a member', () => {
-  test('leads to shares that differ by one at most, within two rounds, and then rests', () => {
+  test('leads to shares that differ by one at most, within three rounds, and then rests', () => {
     fc.assert(
       fc.property(group, ({ members, owners }) => {
-        const settled = round(members, round(members, owners));
+        const settled = settle(members, owners);
         const counts = countsOf(members, settled);
         expect(settled).not.toContain(null);
         expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
@@ -63,7 +70,7 @@ describe('the plan of a member', () => {
   test('moves no more shards than it must', () => {
     fc.assert(
       fc.property(group, ({ members, owners }) => {
-        const settled = round(members, round(members, owners));
+        const settled = settle(members, owners);
         const moved = owners.filter((owner, shard) => owner !== null && settled[shard] !== owner).length;
         const [least, larger] = [Math.floor(owners.length / members.length), owners.length % members.length];
         const shares = members.map((_, place) => least + (place < larger ? 1 : 0));
