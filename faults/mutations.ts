@@ -59,8 +59,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: CLAIM,
-        find: '        AND NOT EXISTS (SELECT FROM event_outbox_holds AS hold WHERE hold.key = pending.key OFFSET 0)\n',
-        replace: '',
+        find: 'OR NOT EXISTS (SELECT FROM event_outbox_holds AS hold WHERE hold.key = pending.key OFFSET 0)',
+        replace: 'OR true',
       },
     ],
   },

@@ -26,9 +26,11 @@ function valueFault(payload: unknown): string | null {
 
 function headersFault(headers: unknown): string | null {
   if (typeof headers !== 'object' || headers === null) return 'the headers are no object';
-  for (const [name, value] of Object.entries(headers)) {
-    const fault = textFault('a header name', name) ?? textFault(`the header ${name}`, value);
-    if (fault !== null) return fault;
+  const texts = headers as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(texts)) {
+    if (!name.isWellFormed()) return textFault('a header name', name);
+    const text = texts[name];
+    if (typeof text !== 'string' || !text.isWellFormed()) return textFault(`the header ${name}`, text);
   }
   return null;
 }

@@ -1,4 +1,5 @@
 import { Producer, type ProduceResult, type ProducerOptions, type SendOptions } from '@platformatic/kafka';
+import { partitionName } from '../outbox/partition-name.ts';
 import type { OutgoingRecord, RecordOutcome } from '../relay/ports.ts';
 import type { PartitionAnswer } from './classify-error.ts';
 import { encodingFault } from './encoding-fault.ts';
@@ -27,7 +28,7 @@ export function createProducer(
 }
 
 export function partitionOf(record: Pick<OutgoingRecord, 'topic' | 'shard'>): string {
-  return `${record.topic}:${record.shard}`;
+  return partitionName(record.topic, record.shard);
 }
 
 /** By partition, because of a batch nothing may be sent when one of its records cannot be. */
@@ -40,6 +41,14 @@ export function encodingFaults(records: readonly OutgoingRecord[]): ReadonlyMap<
   return faults;
 }
 
+/** Without the batches of which nothing may be sent. */
+export function withoutFaults(
+  records: readonly OutgoingRecord[],
+  faults: ReadonlyMap<string, string>,
+): readonly OutgoingRecord[] {
+  return faults.size === 0 ? records : records.filter((record) => !faults.has(partitionOf(record)));
+}
+
 /** Sends the records, in order. @throws the client's errors; see `readProduceFailure` */
 export async function produce(sender: Sender, records: readonly OutgoingRecord[]): Promise<Answers> {
   const result = await sender.send({
@@ -47,7 +56,7 @@ export async function produce(sender: Sender, records: readonly OutgoingRecord[]
   });
   const answers = new Map<string, PartitionAnswer>();
   for (const { topic, partition, offset } of result.offsets ?? []) {
-    answers.set(`${topic}:${partition}`, { kind: 'acknowledged', baseOffset: offset });
+    answers.set(partitionName(topic, partition), { kind: 'acknowledged', baseOffset: offset });
   }
   return answers;
 }
@@ -68,7 +77,9 @@ export async function missingPartition(
 }
 
 export function topicsOf(records: readonly OutgoingRecord[]): string[] {
-  return [...new Set(records.map(({ topic }) => topic))];
+  const topics = new Set<string>();
+  for (const { topic } of records) topics.add(topic);
+  return [...topics];
 }
 
 /** A partition's records are one batch: they have consecutive offsets, from the one that the broker names. */
@@ -76,13 +87,20 @@ export function outcomesOf(
   records: readonly OutgoingRecord[],
   answerOf: (partition: string) => PartitionAnswer | RecordOutcome,
 ): readonly RecordOutcome[] {
-  const positions = new Map<string, bigint>();
+  const positions = new Map<string, number>();
   return records.map((record) => {
     const partition = partitionOf(record);
     const answer = answerOf(partition);
     if (!('baseOffset' in answer)) return answer;
-    const position = positions.get(partition) ?? 0n;
-    positions.set(partition, position + 1n);
-    return { kind: 'acknowledged', partition: record.shard, offset: String(answer.baseOffset + position) };
+    const position = positions.get(partition) ?? 0;
+    positions.set(partition, position + 1);
+    return { kind: 'acknowledged', partition: record.shard, offset: offsetAt(answer.baseOffset, position) };
   });
 }
+
+/** Numbers are quicker, and exact where offsets are in practice. */
+function offsetAt(base: bigint, position: number): string {
+  return base < EXACT ? String(Number(base) + position) : String(base + BigInt(position));
+}
+
+const EXACT = 2n ** 52n;

@@ -5,7 +5,7 @@ import type { OutgoingRecord, Publisher, RecordOutcome, SendHooks } from '../rel
 import { errorWords, isStaleLeader } from './classify-error.ts';
 import { tolerateLeaderless } from './client-seams.ts';
 import { closeAtOnce, connectionOptions } from './connection.ts';
-import { createProducer, encodingFaults, outcomesOf, partitionOf, type TextProducer } from './outgoing.ts';
+import { createProducer, encodingFaults, outcomesOf, withoutFaults, type TextProducer } from './outgoing.ts';
 import { SplitSend } from './split-send.ts';
 
 export interface PublisherOptions {
@@ -47,7 +47,7 @@ export class KafkaPublisher implements Publisher {
   async send(records: readonly OutgoingRecord[], hooks: SendHooks = {}): Promise<readonly RecordOutcome[]> {
     assert(this.#flight === null, 'one send at a time: a second one could overtake the first');
     const faults = encodingFaults(records);
-    const sound = records.filter((record) => !faults.has(partitionOf(record)));
+    const sound = withoutFaults(records, faults);
     const flight = sound.length === 0 ? null : await this.#produce(sound, hooks);
     return outcomesOf(records, (partition) => {
       const error = faults.get(partition);

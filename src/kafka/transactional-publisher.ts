@@ -6,7 +6,7 @@ import type { OutgoingRecord, RecordOutcome, SendHooks, TransactionalPublisher }
 import { PublisherUnavailable } from '../relay/ports.ts';
 import { errorWords, readProduceFailure, type PartitionAnswer } from './classify-error.ts';
 import { says } from './client-seams.ts';
-import { encodingFaults, missingPartition, outcomesOf, partitionOf, produce, type Answers } from './outgoing.ts';
+import { encodingFaults, missingPartition, outcomesOf, produce, withoutFaults, type Answers } from './outgoing.ts';
 import { TransactionalClient, type OpenTransaction } from './transactional-client.ts';
 
 export interface TransactionalPublisherOptions {
@@ -72,7 +72,7 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
     this.#sending = true;
     try {
       const faults = encodingFaults(records);
-      const sound = records.filter((record) => !faults.has(partitionOf(record)));
+      const sound = withoutFaults(records, faults);
       const answerOf = sound.length === 0 ? () => NOT_OPEN : await this.#transact(sound, hooks);
       return outcomesOf(records, (partition) => {
         const error = faults.get(partition);

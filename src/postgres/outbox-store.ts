@@ -2,6 +2,7 @@ import type { EventId, SessionId } from '../genesis/ids.ts';
 import type {
   AfterRefusal,
   Claim,
+  ClaimedRow,
   ClaimRequest,
   FoundRecord,
   MarkedFound,
@@ -43,15 +44,23 @@ export interface OutboxStoreOptions {
   readonly now?: () => number;
 }
 
-/** The OutboxStore of one member of the group of relays, on a connection that nobody else uses. */
+/** On connections that nobody else uses. What is asked of one runs in turn; the two may be one and the same. */
+export interface OutboxQueries {
+  readonly claims: LeasedQuery;
+  /** Of rows whose records are in the topic: rows are marked while the next are claimed. */
+  readonly marks: LeasedQuery;
+}
+
+/** The OutboxStore of one member of the group of relays. */
 export function createOutboxStore(
-  query: LeasedQuery,
+  queries: OutboxQueries,
   member: { readonly id: number },
   options: OutboxStoreOptions = {},
 ): OutboxStore {
   const { horizonInterval = 25, now = () => performance.now() } = options;
+  const query = queries.claims;
   const claims = new Claims(query, member.id, lookAtSequence(query, horizonInterval, now));
-  const marks = new Marks(query);
+  const marks = new Marks(queries.marks);
   return {
     claim: (request) => claims.claim(request),
     markSent: (sent) => marks.markSent(sent),
@@ -78,27 +87,37 @@ function lookAtSequence(query: LeasedQuery, interval: number, now: () => number)
   return new OutboxHorizon(look, interval, now);
 }
 
-/** With every row: which shards were claimed, and whether a session on hold in them may go on. Ids are null when there is no row. */
-type ClaimRecord = { readonly shards: readonly number[]; readonly ready: boolean | null } & (
-  | OutboxRecord
-  | { readonly id: null }
-);
+/** First which shards were claimed, and whether a session on hold in them may go on; then the rows. */
+type ClaimRecord =
+  | { readonly id: null; readonly shards: readonly number[]; readonly ready: boolean | null }
+  | OutboxRecord;
 
 /** `stuck`: nothing of the session can be sent, whatever its hold says; the other columns may be null. */
 type HeldRecord =
   | (OutboxRecord & { readonly stuck: false })
   | { readonly id: number | null; readonly key: SessionId; readonly stuck: true };
 
+/** Settings of the whole session: once. */
+function preparing(query: LeasedQuery): () => Promise<void> {
+  let prepared = false;
+  return async () => {
+    if (prepared) return;
+    await query(SESSION, []);
+    prepared = true;
+  };
+}
+
 class Claims {
   readonly #query: LeasedQuery;
   readonly #member: number;
   readonly #horizon: OutboxHorizon;
-  #prepared = false;
+  readonly #prepare: () => Promise<void>;
 
   constructor(query: LeasedQuery, member: number, horizon: OutboxHorizon) {
     this.#query = query;
     this.#member = member;
     this.#horizon = horizon;
+    this.#prepare = preparing(query);
   }
 
   async claim(request: ClaimRequest): Promise<Claim> {
@@ -107,24 +126,16 @@ class Claims {
     const horizon = await this.#horizon.now();
     const records = await this.#claimOrdinary(request);
     const [first] = records;
-    if (first === undefined) throw new Error('a claim gives one row at least');
-    const ordinary = records.filter((record) => record.id !== null);
-    // The order is that of the plan; this holds it whatever the plan.
-    const rows = ordinary.map((record) => toClaimedRow(record, false)).sort((one, other) => one.id - other.id);
+    if (first?.id !== null) throw new Error('a claim says first which shards it was for');
+    const rows = ordinaryRows(records);
     const bytes = rows.reduce((sum, { payload }) => sum + Buffer.byteLength(payload ?? ''), 0);
     const complete = rows.length < request.limit && bytes < MAX_CLAIM_BYTES;
     const held = first.ready === true ? await this.#claimHeld(request, first.shards, new Set(rows.map(keyOf))) : [];
-    return { shards: first.shards, rows: [...rows, ...held], complete, horizon };
+    return { shards: first.shards, rows: held.length === 0 ? rows : [...rows, ...held], complete, horizon };
   }
 
   async settle(keys: readonly SessionId[]): Promise<void> {
     await this.#query(SETTLE_HOLDS, [this.#member, keys]);
-  }
-
-  async #prepare(): Promise<void> {
-    if (this.#prepared) return;
-    await this.#query(SESSION, []);
-    this.#prepared = true;
   }
 
   #claimOrdinary({ shards, floor, limit, exceptIds, exceptSessions }: ClaimRequest): Promise<readonly ClaimRecord[]> {
@@ -160,19 +171,30 @@ function numbers(values: readonly (number | string)[]): string {
   return `{${values.join(',')}}`;
 }
 
+/** In order: that of the plan is not promised. */
+function ordinaryRows(records: readonly ClaimRecord[]): readonly ClaimedRow[] {
+  const rows: ClaimedRow[] = [];
+  for (const record of records) if (record.id !== null) rows.push(toClaimedRow(record, false));
+  const ascending = rows.every((row, at) => at === 0 || row.id > (rows[at - 1]?.id ?? Infinity));
+  return ascending ? rows : rows.sort((one, other) => one.id - other.id);
+}
+
 const keyOf = ({ key }: { readonly key: SessionId }): SessionId => key;
 
 class Marks {
   readonly #query: LeasedQuery;
+  readonly #prepare: () => Promise<void>;
   /** Rows that somebody had locked when they were to be marked. */
   #locked: ReadonlySet<number> = new Set();
 
   constructor(query: LeasedQuery) {
     this.#query = query;
+    this.#prepare = preparing(query);
   }
 
   async markSent(sent: readonly Sent[]): Promise<readonly number[]> {
     if (sent.length === 0) return [];
+    await this.#prepare();
     const ids = sent.map(({ id }) => id);
     const columns = [ids, sent.map(({ partition }) => partition), sent.map(({ offset }) => offset)].map(numbers);
     const marked = new Set((await this.#mark(ids, columns)).map(({ id }) => id));
@@ -185,6 +207,7 @@ class Marks {
   async markFound(records: readonly FoundRecord[]): Promise<MarkedFound> {
     const known = records.filter(({ key, eventId }) => UUID.test(key) && UUID.test(eventId));
     if (known.length === 0) return { marked: 0, locked: [] };
+    await this.#prepare();
     const rows = await this.#query<FoundRow>(MARK_FOUND, [
       known.map(({ partition }) => partition),
       known.map(({ offset }) => offset),

@@ -17,7 +17,7 @@ export interface RelayGroupOptions {
   readonly standbyInterval?: number;
   /** Called once per wait for such a relay. */
   readonly onStandby?: () => void;
-  /** Milliseconds without an answer after which the connection that claims and marks counts as lost. Default 10,000. */
+  /** Milliseconds without an answer after which a connection that claims or marks counts as lost. Default 10,000. */
   readonly callTimeout?: number;
   /** Milliseconds between heartbeats of a connection that is not used. Default 2,000. */
   readonly heartbeatInterval?: number;
@@ -33,7 +33,7 @@ type Options = Required<Omit<RelayGroupOptions, 'onStandby'>> & Pick<RelayGroupO
 
 /**
  * The relays of a database as rows of relay_members, and their leases as rows of relay_shards (docs/adr/0009-shard-leases.md). Each
- * member has two connections of its own, so that a claim that takes long keeps no beat waiting. They must be direct ones: a pooler
+ * member has three connections of its own: a claim that takes long keeps no beat waiting, nor a mark. They must be direct ones: a pooler
  * that shares sessions breaks the advisory locks by which others see at once that a member's session has ended.
  */
 export function createRelayGroup(databaseUrl: string, options: RelayGroupOptions = {}): RelayGroup {
@@ -70,9 +70,10 @@ async function join(url: string, options: Options, member: NewMember, signal: Ab
     const leases = await open('genesis-relay-leases', beatTimeout);
     await shareWithOldRelays(leases, options, signal);
     const outbox = await open('genesis-relay', callTimeout);
+    const marks = await open('genesis-relay-marks', callTimeout);
     const joined = await enter(leases, member, ttl);
     signal.throwIfAborted();
-    return new RelayMembership({ ...joined, ttl, leases, outbox });
+    return new RelayMembership({ ...joined, ttl, leases, outbox, marks });
   } catch (error) {
     giveUp();
     signal.throwIfAborted();

@@ -29,8 +29,10 @@ export interface Stay {
   readonly ttl: number;
   /** For beats: what else is asked keeps none of them waiting. Its session holds the member's advisory lock. */
   readonly leases: WatchedConnection;
-  /** For claims and marks. */
+  /** For claims, and all else that is asked of the outbox. */
   readonly outbox: WatchedConnection;
+  /** For marks, which are written while the next rows are claimed. */
+  readonly marks: WatchedConnection;
 }
 
 interface BeatRow {
@@ -48,7 +50,7 @@ interface AcquiredRow {
   readonly predecessors: readonly string[];
 }
 
-/** One row of relay_members and the two sessions that go with it. */
+/** One row of relay_members and the three sessions that go with it. */
 export class RelayMembership implements Membership {
   readonly id: number;
   readonly transactionalId: string;
@@ -56,24 +58,28 @@ export class RelayMembership implements Membership {
   readonly store: OutboxStore;
   readonly lost: AbortSignal;
   readonly #leases: WatchedConnection;
-  readonly #outbox: WatchedConnection;
+  readonly #others: readonly WatchedConnection[];
   /** Null when its records are in no transaction. */
   readonly #recordedId: string | null;
   /** Of the shards that we acquired: what is reported counts for this one only. */
   readonly #epochs = new Map<number, number>();
 
-  constructor({ id, transactionalId, transactional, ttl, leases, outbox }: Stay) {
+  constructor({ id, transactionalId, transactional, ttl, leases, outbox, marks }: Stay) {
     this.id = id;
     this.transactionalId = transactionalId;
     this.ttl = ttl;
     this.#leases = leases;
-    this.#outbox = outbox;
+    this.#others = [outbox, marks];
     this.#recordedId = transactional ? transactionalId : null;
-    this.lost = AbortSignal.any([leases.lost, outbox.lost]);
-    // One without the other is of no use; and while the session of the leases lives, others wait.
+    this.lost = AbortSignal.any([leases.lost, outbox.lost, marks.lost]);
+    // One without the others is of no use; and while the session of the leases lives, others wait.
     this.lost.addEventListener('abort', () => this.#close(), { once: true });
     if (this.lost.aborted) this.#close();
-    this.store = createOutboxStore((text, values) => this.#query(outbox, text, values), { id });
+    const queries = {
+      claims: <Row>(text: string, values: readonly unknown[]) => this.#query<Row>(outbox, text, values),
+      marks: <Row>(text: string, values: readonly unknown[]) => this.#query<Row>(marks, text, values),
+    };
+    this.store = createOutboxStore(queries, { id });
   }
 
   async beat(reports: readonly ShardReport[]): Promise<Beat> {
@@ -129,7 +135,7 @@ export class RelayMembership implements Membership {
   async #query<Row>(connection: WatchedConnection, text: string, values: readonly unknown[]): Promise<readonly Row[]> {
     try {
       const rows = await connection.query<Row>(text, values);
-      // The other connection may have ended meanwhile.
+      // Another connection may have ended meanwhile.
       if (this.lost.aborted) throw this.#gone();
       return rows;
     } catch (error) {
@@ -143,7 +149,7 @@ export class RelayMembership implements Membership {
 
   #close(): void {
     this.#leases.close();
-    this.#outbox.close();
+    for (const connection of this.#others) connection.close();
   }
 }
 

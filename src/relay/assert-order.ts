@@ -1,4 +1,4 @@
-import assert from 'node:assert/strict';
+import { AssertionError } from 'node:assert';
 import type { ClaimedRow } from './ports.ts';
 
 /**
@@ -10,17 +10,20 @@ export function assertOrder(rows: readonly ClaimedRow[]): void {
   let lastId = -Infinity;
   for (const row of rows) {
     if (!row.held) {
-      assert(row.id > lastId, `claimed row ${row.id} after ${lastId}`);
+      if (row.id <= lastId) fail(`claimed row ${row.id} after ${lastId}`);
       lastId = row.id;
     }
     const before = sessions.get(row.key);
     if (before !== undefined) {
-      assert(
-        row.sequence > before.sequence,
-        `row ${row.id}: version ${row.sequence} of session ${row.key} after version ${before.sequence}`,
-      );
-      assert(row.held === before.held, `row ${row.id}: session ${row.key} is on hold and is not`);
+      if (row.sequence <= before.sequence) {
+        fail(`row ${row.id}: version ${row.sequence} of session ${row.key} after version ${before.sequence}`);
+      }
+      if (row.held !== before.held) fail(`row ${row.id}: session ${row.key} is on hold and is not`);
     }
     sessions.set(row.key, row);
   }
+}
+
+function fail(message: string): never {
+  throw new AssertionError({ message });
 }

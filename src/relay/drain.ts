@@ -4,7 +4,7 @@ import type { DrainContext } from './drain-context.ts';
 import type { OwnedShard } from './owned-shards.ts';
 import { pause } from './pause.ts';
 import { LeaseLost, type ClaimedRow, type RecordOutcome } from './ports.ts';
-import { largestOf, RowQueue } from './row-queue.ts';
+import { largestOf, RowQueue, shardsOf } from './row-queue.ts';
 import { SendLimit } from './send-limit.ts';
 import { ShardKeeping } from './shard-keeping.ts';
 import { sortOutcomes, type SortedOutcomes } from './sort-outcomes.ts';
@@ -128,7 +128,9 @@ export class Drain {
 
   async #deliver(batch: readonly ClaimedRow[], signal: AbortSignal): Promise<void> {
     const { board, keeper, publisher } = this.#context;
-    if (signal.aborted || !batch.every(({ shard }) => keeper.holds(shard))) {
+    const involved = [...shardsOf(batch)];
+    const stillOurs = (): boolean => involved.every((shard) => keeper.holds(shard));
+    if (signal.aborted || !stillOurs()) {
       // The publishers were closed when the leases were lost: what begins now, nobody would end.
       this.#queue.clear();
       return;
@@ -136,25 +138,28 @@ export class Drain {
     board.draining();
     this.#inFlight = batch;
     this.#keeping.sending();
+    // After its rows are marked, a session on hold is looked at anew: never during a claim.
+    const settlesHolds = this.#context.recorder.unmarked.some(({ row }) => row.held);
     const marked = this.#mark(signal);
     const sending = publisher.send(batch, {
       onStalled: (error) => board.stalled(error),
       beforeCommit: async () => {
         await marked;
-        if (!batch.every(({ shard }) => keeper.holds(shard)))
-          throw new LeaseLost('the lease was lost before the commit');
+        if (!stillOurs()) throw new LeaseLost('the lease was lost before the commit');
       },
     });
-    const [sent, meanwhile] = await Promise.allSettled([sending, this.#prefetch(marked)]);
+    // A crash now costs no more than two batches: this one, and the one before it, which is marked before the next one is sent.
+    const read = this.#prefetch(settlesHolds ? marked : Promise.resolve());
+    const [sent, ...meanwhile] = await Promise.allSettled([sending, marked, read]);
     this.#inFlight = [];
     if (sent.status === 'rejected') throw sent.reason;
     await this.#settle(batch, sent.value, signal);
-    if (meanwhile.status === 'rejected') throw meanwhile.reason;
+    for (const one of meanwhile) if (one.status === 'rejected') throw one.reason;
   }
 
-  /** Under a backlog, or when a hint came, the next rows are read while a send is on its way. */
-  async #prefetch(marked: Promise<void>): Promise<void> {
-    await marked;
+  /** Under a backlog, or when a hint came, the next rows are read while a send is on its way, and those of the last one are marked. */
+  async #prefetch(ready: Promise<void>): Promise<void> {
+    await ready;
     if (this.#queue.rows.length > 0 || !(this.#more || this.#context.work.hinted)) return;
     await this.#claim();
   }
@@ -170,10 +175,7 @@ export class Drain {
     recorder.acknowledged(sorted.published);
     if (sorted.published.length === batch.length) {
       this.#outages = 0;
-      shards.sent(
-        batch.map(({ shard }) => shard),
-        options.batchMax,
-      );
+      shards.sent(shardsOf(batch), options.batchMax);
       board.answered();
       return;
     }

@@ -153,8 +153,8 @@ export class OwnedShards {
   }
 
   /** Rows of these shards were acknowledged. */
-  sent(shards: Iterable<number>, batchMax: number): void {
-    for (const shard of new Set(shards)) {
+  sent(shards: ReadonlySet<number>, batchMax: number): void {
+    for (const shard of shards) {
       const owned = this.#shards.get(shard);
       if (owned === undefined) continue;
       owned.failures = 0;
@@ -166,10 +166,10 @@ export class OwnedShards {
 
   /** Rows were marked SENT. */
   marked(published: readonly Published[], now: number): void {
-    for (const { row, sent } of published) {
-      const owned = this.#shards.get(row.shard);
+    for (const [shard, offset] of highestOffsets(published)) {
+      const owned = this.#shards.get(shard);
       if (owned === undefined) continue;
-      const next = BigInt(sent.offset) + 1n;
+      const next = BigInt(offset) + 1n;
       if (next > owned.position) owned.position = next;
       owned.lastProgressAt = now;
     }
@@ -186,6 +186,18 @@ export class OwnedShards {
   reports(): ShardReport[] {
     return this.all().map(reportOf);
   }
+}
+
+/** Per shard. Offsets are 64 bits wide: the longer text is the larger number. */
+function highestOffsets(published: readonly Published[]): ReadonlyMap<number, string> {
+  const highest = new Map<number, string>();
+  for (const { row, sent } of published) {
+    const known = highest.get(row.shard) ?? '';
+    const { offset } = sent;
+    if (offset.length > known.length || (offset.length === known.length && offset > known))
+      highest.set(row.shard, offset);
+  }
+  return highest;
 }
 
 export function reportOf(owned: OwnedShard): ShardReport {

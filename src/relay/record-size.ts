@@ -7,17 +7,16 @@ import type { ClaimedRow } from './ports.ts';
  */
 const RECORD_OVERHEAD = 36;
 const HEADER_OVERHEAD = 10;
+/** Bytes of a UTF-16 unit in UTF-8, at most. */
+const MOST_UNIT_BYTES = 3;
 
 /** An upper bound of what the row takes in its partition's batch, uncompressed, in bytes. */
 export function recordBytes(row: Pick<ClaimedRow, 'key' | 'payload' | 'headers'>): number {
-  let bytes = RECORD_OVERHEAD + Buffer.byteLength(row.key);
+  let bytes = RECORD_OVERHEAD + row.key.length * MOST_UNIT_BYTES;
   if (row.payload !== null) bytes += Buffer.byteLength(row.payload);
-  for (const name in row.headers)
-    bytes += HEADER_OVERHEAD + name.length * 3 + Buffer.byteLength(row.headers[name] ?? '');
+  // Headers are short and many: not worth the exact count.
+  for (const name in row.headers) {
+    bytes += HEADER_OVERHEAD + (name.length + (row.headers[name] ?? '').length) * MOST_UNIT_BYTES;
+  }
   return bytes;
-}
-
-/** Names the batch that a row is part of for the broker. */
-export function partitionOf(row: Pick<ClaimedRow, 'topic' | 'shard'>): string {
-  return `${row.topic}:${row.shard}`;
 }

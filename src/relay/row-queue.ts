@@ -1,4 +1,5 @@
-import { partitionOf, recordBytes } from './record-size.ts';
+import { partitionName } from '../outbox/partition-name.ts';
+import { recordBytes } from './record-size.ts';
 import type { ClaimedRow } from './ports.ts';
 
 /** What one send may carry. */
@@ -36,7 +37,8 @@ export class RowQueue {
 
   /** Forgets the rows of some shards. */
   drop(gone: (shard: number) => boolean): void {
-    if (this.#rows.some(({ shard }) => gone(shard))) this.#rows = this.#rows.filter(({ shard }) => !gone(shard));
+    const leaving = new Set([...shardsOf(this.#rows)].filter(gone));
+    if (leaving.size > 0) this.#rows = this.#rows.filter(({ shard }) => !leaving.has(shard));
   }
 
   /**
@@ -48,7 +50,7 @@ export class RowQueue {
     const rest: ClaimedRow[] = [];
     const taken: ClaimedRow[] = [];
     for (const row of this.#rows) {
-      const partition = partitionOf(row);
+      const partition = partitionName(row.topic, row.shard);
       let filled = partitions.get(partition);
       if (filled === undefined) partitions.set(partition, (filled = { bytes: 0, rows: 0, full: false }));
       if (fits(row, filled, bounds)) taken.push(row);
@@ -57,6 +59,13 @@ export class RowQueue {
     this.#rows = rest;
     return taken;
   }
+}
+
+/** Each shard of the rows once. */
+export function shardsOf(rows: readonly ClaimedRow[]): ReadonlySet<number> {
+  const shards = new Set<number>();
+  for (const { shard } of rows) shards.add(shard);
+  return shards;
 }
 
 /** Once a row of a partition has not fitted, none of those behind it may. */

@@ -239,7 +239,7 @@ export class ShardKeeping {
         const { partition, offset } = outcome;
         recorder.acknowledged([{ row, sent: { id: row.id, partition, offset } }]);
         shards.marked(await recorder.mark(membership.store, signal), Date.now());
-        shards.sent([shard], 0);
+        shards.sent(new Set([shard]), 0);
       }
     }
     shards.activate(owned);

@@ -29,7 +29,7 @@ export class OutboxRig {
   storeOf(id: number): OutboxStore {
     const query: LeasedQuery = async <Row>(text: string, values: readonly unknown[]) =>
       (await this.#connection.query<Row & pg.QueryResultRow>(text, [...values])).rows;
-    return createOutboxStore(query, { id }, { horizonInterval: 0 });
+    return createOutboxStore({ claims: query, marks: query }, { id }, { horizonInterval: 0 });
   }
 
   claim(request: Partial<ClaimRequest> = {}): Promise<Claim> {

@@ -5,7 +5,7 @@
 -- Of each session no more is read than twice its share of the rows: one that is on its way takes the first half.
 -- Who waits since a time that lies ahead has seen the clock set back. scheduled_at counts no further ahead than any retry is put off.
 SELECT id::float8 AS id, event_id, topic, session AS key, shard, sequence, CASE status WHEN 'PENDING' THEN payload END AS payload,
-       headers, retry_count, max_retries, extract(epoch FROM created_at)::float8 * 1000 AS created_at, stuck
+       headers, retry_count, max_retries, date_part('epoch', created_at) * 1000 AS created_at, stuck
 FROM (
   SELECT *, sum(bytes) OVER (ORDER BY session, sequence) - bytes AS bytes_before
   FROM (

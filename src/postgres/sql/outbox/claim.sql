@@ -1,10 +1,11 @@
 -- $1: member, $2: shards, $3: lowest id, $4: most rows, $5: most bytes of payload (the first row comes whatever its size), $6: ids
 -- to leave out, $7: sessions to leave out.
--- The shards of $2 that may be claimed (none while the topic is ahead of the database), with their PENDING rows, lowest id first, sessions on hold left out. One row with a null id if there are none.
+-- First one row that says which shards of $2 may be claimed (none while the topic is ahead of the database) and whether a session on
+-- hold in them may go on; then their PENDING rows, lowest id first, sessions on hold left out.
 -- The primary key has the order of the claim, and no other index has: each row is read once, and none below the lowest id.
--- Without a shard nothing is read at all. NOT IN is a hash, however many there are; OFFSET 0 keeps the test for holds a look-up per row.
-SELECT ours.shards, ours.ready, claimed.*
-FROM (
+-- Without a shard nothing is read at all. NOT IN is a hash, however many there are; OFFSET 0 keeps the test for holds a look-up per row,
+-- which is saved while there are no holds at all.
+WITH ours AS MATERIALIZED (
   SELECT coalesce(array_agg(shard ORDER BY shard), '{}') AS shards,
          bool_or(EXISTS (
            SELECT FROM event_outbox_holds AS hold
@@ -14,10 +15,16 @@ FROM (
   FROM relay_shards
   WHERE shard = ANY ($2::integer[]) AND owner = $1 AND expires_at > clock_timestamp() AND NOT paused
     AND NOT EXISTS (SELECT FROM genesis_settings WHERE only_row AND topic_ahead)
-) AS ours
-LEFT JOIN LATERAL (
-  SELECT id::float8 AS id, event_id, topic, key, shard, sequence, payload, headers, retry_count, max_retries,
-         extract(epoch FROM created_at)::float8 * 1000 AS created_at
+)
+SELECT shards, ready, NULL AS id, NULL AS event_id, NULL AS topic, NULL AS key, NULL AS shard, NULL AS sequence, NULL AS payload,
+       NULL AS headers, NULL AS retry_count, NULL AS max_retries, NULL AS created_at
+FROM ours
+UNION ALL
+SELECT NULL, NULL, claimed.*
+FROM ours
+CROSS JOIN LATERAL (
+  SELECT id::float8, event_id, topic, key, shard, sequence, payload, headers, retry_count, max_retries,
+         date_part('epoch', created_at) * 1000
   FROM (
     SELECT *, sum(octet_length(payload)) OVER (ORDER BY id) - octet_length(payload) AS bytes_before
     FROM (
@@ -28,10 +35,13 @@ LEFT JOIN LATERAL (
         AND pending.shard = ANY (ours.shards) AND ours.shards <> '{}'
         AND pending.id NOT IN (SELECT unnest($6::bigint[]))
         AND pending.key NOT IN (SELECT unnest($7::uuid[]))
-        AND NOT EXISTS (SELECT FROM event_outbox_holds AS hold WHERE hold.key = pending.key OFFSET 0)
+        AND (
+          NOT EXISTS (SELECT FROM event_outbox_holds)
+          OR NOT EXISTS (SELECT FROM event_outbox_holds AS hold WHERE hold.key = pending.key OFFSET 0)
+        )
       ORDER BY pending.id
       LIMIT $4
     ) AS claimable
   ) AS measured
   WHERE bytes_before < $5
-) AS claimed ON true
+) AS claimed
