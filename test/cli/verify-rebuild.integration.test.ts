@@ -27,8 +27,10 @@ describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
 
   const genesis = (...args: readonly string[]) => genesisOn(rig.url, ...args);
 
-  async function genesisOn(url: string, ...args: readonly string[]): Promise<Output> {
-    const env = { ...process.env, DATABASE_URL: url, KAFKA_BROKERS: 'localhost:9092' };
+  const genesisOn = (url: string, ...args: readonly string[]) => genesisWith({ DATABASE_URL: url }, ...args);
+
+  async function genesisWith(variables: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Output> {
+    const env = { ...process.env, KAFKA_BROKERS: 'localhost:9092', ...variables };
     const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const [out, err, [code]] = await Promise.all([
       text(child.stdout),
@@ -44,12 +46,42 @@ describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
   it('say that everything agrees', async () => {
     const { code, out, err } = await genesis('verify');
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    expect(out).toMatch(/^3 sessions with 5 events in \d+\.\d s: everything agrees\n$/u);
+    expect(out).toMatch(
+      /^assumed: .* stay for 7 days \(the default of OUTBOX_RETENTION\)\n3 sessions with 5 events in \d+\.\d s: everything agrees\n$/u,
+    );
     expect(await genesis('verify', '--json')).toEqual({
       code: 0,
-      out: '{"sessions":3,"events":5,"differences":0}\n',
+      out: '{"sessions":3,"events":5,"differences":0,"retention":{"seconds":604800,"from":"default"}}\n',
       err: '',
     });
+  });
+
+  it('take the retention of published rows from the configuration, and say which they assumed', async () => {
+    const spare = await startAuditRig();
+    onTestFinished(() => spare.stop());
+    const gone = await spare.session();
+    await spare.tamper(`UPDATE domain_events SET created_at = created_at - interval '2 hours'`, []);
+    await spare.tamper(
+      `UPDATE genesis_sessions SET created_at = created_at - interval '2 hours', updated_at = updated_at - interval '2 hours'`,
+      [],
+    );
+    await spare.tamper('DELETE FROM event_outbox WHERE key = $1', [gone]);
+    const verify = (retention: string, ...args: readonly string[]) =>
+      genesisWith({ DATABASE_URL: spare.url, OUTBOX_RETENTION: retention }, 'verify', ...args);
+    const [cleaned, early, forever, told] = await Promise.all([
+      verify('3600'),
+      verify('86400'),
+      verify('off', '--json'),
+      verify('86400', '--retention-days', '0.05'),
+    ]);
+    expect(cleaned).toMatchObject({ code: 0, err: '' });
+    expect(cleaned.out).toContain('assumed: published outbox rows stay for 1 hour (OUTBOX_RETENTION)\n');
+    expect(early.code).toBe(1);
+    expect(early.out).toContain(`OUTBOX_MISSING  session ${gone}\n`);
+    expect(early.out).toContain('assumed: published outbox rows stay for 1 day (OUTBOX_RETENTION)\n');
+    expect(forever.out).toMatch(/OUTBOX_MISSING.*\n.*"retention":\{"seconds":null,"from":"OUTBOX_RETENTION"\}\}\n$/u);
+    expect(told).toMatchObject({ code: 0 });
+    expect(told.out).toContain('stay for 72 minutes (--retention-days)');
   });
 
   it('tell a difference, how to mend it, and mend it so', async () => {
@@ -107,7 +139,7 @@ describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
     expect(lines).toMatchObject([
       { code: 'OUTBOX_DIFFERS', session_id: third, detail: 'version 1: payload of the PENDING row' },
       { code: 'EVENT_TOO_NEW', session_id: third, detail: 'version 1: Genesis.Session.Created, event_version 99' },
-      { differences: 2 },
+      { differences: 2, retention: { from: 'default' } },
     ]);
     await rig.tamper('UPDATE domain_events SET event_version = 1 WHERE aggregate_id = $1', [third]);
   });
