@@ -1,10 +1,12 @@
 import { benchmarkApi } from './api/main.ts';
+import { benchmarkEndToEnd } from './end-to-end/main.ts';
 import { benchmarkRelay } from './relay/main.ts';
 
 /** By name: what `npm run bench -- <name>` runs, with the arguments that follow. */
 const BENCHMARKS: ReadonlyMap<string, (args: readonly string[]) => Promise<void>> = new Map([
   ['api', benchmarkApi],
   ['relay', benchmarkRelay],
+  ['end-to-end', benchmarkEndToEnd],
 ]);
 
 const [name = '', ...args] = process.argv.slice(2);

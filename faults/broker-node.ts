@@ -13,6 +13,8 @@ export interface BrokerNode {
   readonly address: string;
   readonly log: string;
   isRunning(): boolean;
+  /** Of its process; 0 while it does not run. */
+  pid(): number;
   /** Ends the process and waits for its end. A clean shutdown (SIGTERM) that takes more than 30 s becomes a SIGKILL. */
   kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
   /** SIGSTOP: it answers nothing from now on, but its connections stay. */
@@ -73,6 +75,7 @@ export async function createNode(plan: NodePlan): Promise<BrokerNode> {
     address: `${LOOPBACK}:${port}`,
     log,
     isRunning: () => running !== null,
+    pid: () => running?.pid ?? 0,
     async kill(signal) {
       await require().end(signal === 'SIGKILL' ? HARD_END : CLEAN_END);
       running = null;

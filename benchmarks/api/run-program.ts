@@ -21,6 +21,9 @@ export function pathOfProgram(name: Program): string {
 /** Runs a program to its end; its standard output, then what it complained of. @throws Error if it failed. */
 export async function runProgram(name: Program, args: readonly string[]): Promise<string> {
   const child = spawn(pathOfProgram(name), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Whoever ends the benchmark ends what it runs.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
   let output = '';
   let complaints = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
@@ -28,6 +31,7 @@ export async function runProgram(name: Program, args: readonly string[]): Promis
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject).once('close', resolve);
   });
+  process.off('exit', kill);
   if (code !== 0) throw new Error(`${name} ended with ${code}:\n${complaints.slice(-2_000)}`);
   return output + complaints;
 }

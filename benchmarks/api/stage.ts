@@ -59,7 +59,8 @@ export async function openStage({ folder, sessions, env, nodeOptions }: StageOpt
   };
 }
 
-async function createSessions(address: string, secret: string, count: number): Promise<readonly string[]> {
+/** Each with an author of its own: gives a line for each, its id and a token of its author. */
+export async function createSessions(address: string, secret: string, count: number): Promise<readonly string[]> {
   const lines: string[] = [];
   const numbers = Array.from({ length: count }, (_, index) => index).values();
   const client = async (): Promise<void> => {
