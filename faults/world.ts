@@ -196,22 +196,32 @@ export class World {
    * Resolves with the milliseconds from healing until nothing is left that should have been sent more than a second ago, though
    * the load goes on.
    */
-  async untilRecovered(within = 120_000): Promise<number> {
+  async untilRecovered(): Promise<number> {
     const since = this.#healedAt ?? performance.now();
-    await until(
-      'a backlog of less than a second',
-      () => this.#none(`${UNSETTLED} AND created_at < now() - interval '1 s'`),
-      {
-        every: 200,
-        within,
-      },
+    await this.#whilePublishing('a backlog of less than a second', 120_000, () =>
+      this.#none(`${UNSETTLED} AND created_at < now() - interval '1 s'`),
     );
     return performance.now() - since;
   }
 
-  /** Resolves once nothing is left to be sent. */
+  /** Resolves once nothing is left to be sent. @param within Milliseconds without a further record after which it is an error. */
   async untilDrained(within = 120_000): Promise<void> {
-    await until('an empty backlog', () => this.#none(UNSETTLED), { every: 200, within });
+    await this.#whilePublishing('an empty backlog', within, () => this.#none(UNSETTLED));
+  }
+
+  /** How long a large backlog takes is the machine's affair; that nothing comes out any more is not. */
+  async #whilePublishing(what: string, within: number, look: () => Promise<boolean>): Promise<void> {
+    for (let before = await this.published(); ;) {
+      try {
+        await until(what, look, { every: 200, within });
+        return;
+      } catch (error) {
+        const now = await this.published();
+        if (now === before) throw error;
+        this.tell(`still waiting for ${what}: ${now - before} records came meanwhile`);
+        before = now;
+      }
+    }
   }
 
   async #none(from: string): Promise<boolean> {

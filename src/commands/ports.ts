@@ -167,7 +167,7 @@ export interface CommandTransaction {
   lock(sessionIds: readonly SessionId[], createKeys: readonly CreateKey[]): Promise<LockedSessions>;
   /** Of sessions that `lock` did not get it says nothing to rely on. */
   readInbox(query: InboxQuery): Promise<InboxState>;
-  /** At most once per transaction. */
+  /** At most once per transaction, and as its last step: it is committed with it. */
   write(rows: WriteSet): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Pool, PoolClient } from 'pg';
+import { DatabaseError, type Pool, type PoolClient } from 'pg';
 import type {
   BoundKey,
   CommandStore,
@@ -21,6 +21,7 @@ import { runBegunTransaction, type Written } from './transaction.ts';
 import { writeParameters } from './write-parameters.ts';
 
 const BEGIN: Statement = { name: 'begin', text: 'BEGIN' };
+const COMMIT: Statement = { name: 'COMMIT', text: 'COMMIT' };
 const LOCK_CREATE_KEYS = statement('lock-create-keys');
 const LOCK_SESSIONS = statement('lock-sessions');
 const EXISTING_SESSIONS = statement('existing-sessions');
@@ -41,23 +42,25 @@ export function createCommandStore(pool: Pool): CommandStore {
         pool,
         async (client) => {
           const transaction = new PostgresCommandTransaction(client);
-          return { result: await work(transaction), written: transaction.written };
+          const result = await work(transaction);
+          return { result, written: transaction.written, committed: transaction.committed };
         },
         timeLimit,
       ),
   };
 }
 
-/** Columns of commands/clock.sql: milliseconds since the epoch, and a boolean. */
-type ClockRow = readonly [now: string, topicAhead: 't' | 'f'];
+/** Columns of commands/clock.sql: milliseconds since the epoch, a boolean, the transaction's id. */
+type ClockRow = readonly [now: string, topicAhead: 't' | 'f', xid: string];
 type ExistingRow = readonly [sessionId: SessionId];
 type HashRow = readonly [hash: string];
-type WrittenRow = readonly [finished: string, sessions: string, xid: string];
 
 class PostgresCommandTransaction implements CommandTransaction {
   readonly #pipeline: Pipeline;
   readonly #begun: Promise<unknown>;
+  #xid = '';
   written: Written | null = null;
+  committed: boolean | undefined;
 
   constructor(client: PoolClient) {
     this.#pipeline = new Pipeline(client);
@@ -72,7 +75,8 @@ class PostgresCommandTransaction implements CommandTransaction {
       sessionIds.length === 0 ? [] : this.#pipeline.run<LockedRow>(LOCK_SESSIONS, [plainArray(sessionIds)]),
       this.#pipeline.run<ClockRow>(CLOCK, []),
     ]);
-    const [now, topicAhead] = clock[0] ?? noSettings();
+    const [now, topicAhead, xid] = clock[0] ?? noSettings();
+    this.#xid = xid;
     const locked = new Set(rows.map(([sessionId]) => sessionId));
     const missing = sessionIds.filter((id) => !locked.has(id));
     const tooNew = rows.filter((row) => schemaLevelOf(row) > EVENT_SCHEMA_LEVEL);
@@ -111,13 +115,17 @@ class PostgresCommandTransaction implements CommandTransaction {
     return { unfinished: rows.filter(isUnfinished).map(toUnfinished), bound: rows.filter(isBound).map(toBoundKey) };
   }
 
+  /** COMMIT goes out with the rows: it is carried out only if the statement before it was. */
   async write(rows: WriteSet): Promise<void> {
-    const [written] = await this.#pipeline.run<WrittenRow>(WRITE, writeParameters(rows));
-    const [finished, sessions, xid] = written ?? ['0', '0', ''];
-    if (Number(finished) !== rows.finished.length || Number(sessions) !== rows.sessions.length) {
-      throw new Error('a row that the batch has locked was not as it was read; nothing is written');
-    }
-    this.written = { xid, witness: { text: FIND_COMMAND, values: [rows.inbox[0]?.request.commandId] } };
+    this.written = { xid: this.#xid, witness: { text: FIND_COMMAND, values: [rows.inbox[0]?.request.commandId] } };
+    const expected = [String(rows.finished.length), String(rows.sessions.length)];
+    const [writing, committing] = await Promise.allSettled([
+      this.#pipeline.run(WRITE, [...writeParameters(rows), ...expected]),
+      this.#pipeline.run(COMMIT, []),
+    ]);
+    // What the server refuses is not followed by COMMIT. Of a connection that broke nothing is known.
+    if (writing.status === 'rejected' && writing.reason instanceof DatabaseError) throw writing.reason;
+    this.committed = committing.status === 'fulfilled';
   }
 }
 

@@ -52,6 +52,13 @@ function isBrokenConnection(error: unknown): boolean {
   );
 }
 
+/** Why the database asked to try again. */
+export function conflictKind({ cause }: TransactionConflict): 'lock_timeout' | 'deadlock' | 'serialization' {
+  const code = errorCode(cause);
+  if (code === '40P01') return 'deadlock';
+  return code === '55P03' ? 'lock_timeout' : 'serialization';
+}
+
 /** Whether the database (or the way to it) is away, rather than the statement wrong. */
 function isUnavailable(error: unknown): boolean {
   const code = errorCode(error);

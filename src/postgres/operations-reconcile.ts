@@ -62,6 +62,7 @@ export function createReconcileStore(pool: Pool): ReconcileStore {
 
 interface RowColumns {
   readonly row_id: number | null;
+  readonly topic: string | null;
   readonly status: OutboxStatus | null;
   readonly partition: number | null;
   readonly offset: string | null;
@@ -73,6 +74,7 @@ type LoggedRow = HistoryEventRow & RowColumns;
 interface PlacedRow extends LoggedRow {
   readonly before_event_id: string | null;
   readonly before_row_id: number | null;
+  readonly before_topic: string | null;
   readonly before_status: OutboxStatus | null;
   readonly before_partition: number | null;
   readonly before_offset: string | null;
@@ -81,6 +83,7 @@ interface PlacedRow extends LoggedRow {
 
 interface OutboxRow {
   readonly id: number;
+  readonly topic: string;
   readonly key: SessionId;
   readonly sequence: number;
   readonly event_id: string;
@@ -90,9 +93,9 @@ interface OutboxRow {
   readonly sent_at: number | null;
 }
 
-function toFacts({ row_id: id, status, partition, offset, sent_at: sentAt }: RowColumns): RowFacts | null {
-  if (id === null || status === null) return null;
-  return { id, status, partition, offset: offset === null ? null : BigInt(offset), sentAt };
+function toFacts({ row_id: id, topic, status, partition, offset, sent_at: sentAt }: RowColumns): RowFacts | null {
+  if (id === null || topic === null || status === null) return null;
+  return { id, topic, status, partition, offset: offset === null ? null : BigInt(offset), sentAt };
 }
 
 function toLogged(row: LoggedRow): LoggedEvent {
@@ -102,6 +105,7 @@ function toLogged(row: LoggedRow): LoggedEvent {
 function toPlaced(row: PlacedRow): PlacedEvent {
   const before = toFacts({
     row_id: row.before_row_id,
+    topic: row.before_topic,
     status: row.before_status,
     partition: row.before_partition,
     offset: row.before_offset,
@@ -111,9 +115,10 @@ function toPlaced(row: PlacedRow): PlacedEvent {
   return { ...toLogged(row), previous };
 }
 
-function toPlace({ id, key, sequence, event_id, status, partition, offset, sent_at }: OutboxRow): OutboxPlace {
+function toPlace({ id, topic, key, sequence, event_id, status, partition, offset, sent_at }: OutboxRow): OutboxPlace {
   return {
     id,
+    topic,
     sessionId: key,
     sequence,
     eventId: event_id,

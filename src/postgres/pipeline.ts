@@ -31,8 +31,9 @@ const PREPARED = new WeakMap<Wire, Set<string>>();
 /**
  * Sends statements that are asked for in one go in one message, and waits once for all of them: five round trips of a transaction
  * are three. They run one after the other, each on what those before it have left (under READ COMMITTED each with a snapshot of
- * its own). If one fails those after it do not run, and all are rejected; the connection is then of no more use, for what it
- * has prepared is no longer known.
+ * its own). If one fails those after it do not run, and it and they are rejected; the connection is then of no more use, for what
+ * it has prepared is no longer known. If the connection is lost, that of the statements whose answers had not come yet nothing is
+ * known.
  *
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
@@ -102,13 +103,19 @@ class Flight implements Submittable {
   }
 
   handleReadyForQuery(): void {
-    if (this.#failed) return;
-    for (const [index, { resolve }] of this.#asked.entries()) resolve(this.#rows[index] ?? []);
+    if (!this.#failed) this.#resolve(this.#asked.length);
   }
 
   handleError(error: unknown): void {
+    if (this.#failed) return;
     this.#failed = true;
-    for (const { reject } of this.#asked) reject(error);
+    this.#resolve(this.#done);
+    for (const { reject } of this.#asked.slice(this.#done)) reject(error);
+  }
+
+  /** The first so many. */
+  #resolve(count: number): void {
+    for (const [index, { resolve }] of this.#asked.slice(0, count).entries()) resolve(this.#rows[index] ?? []);
   }
 
   handleEmptyQuery(): void {

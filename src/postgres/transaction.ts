@@ -9,6 +9,8 @@ export interface TransactionWork<Result> {
   readonly result: Result;
   /** Null if it only read. */
   readonly written: Written | null;
+  /** True: it has committed by itself. False: it tried, and the answer was lost. Undefined: COMMIT is still to come. */
+  readonly committed?: boolean | undefined;
 }
 
 /** By what a transaction that wrote is found again. */
@@ -41,7 +43,7 @@ export function runTransaction<Result>(
 }
 
 /**
- * Runs `work`, whose first statement is BEGIN, and then COMMIT on one connection of the pool.
+ * Runs `work`, whose first statement is BEGIN, and then COMMIT, unless `work` has sent that, too, on one connection of the pool.
  *
  * If COMMIT's answer is lost, the transaction is looked up on a new connection until the time is over: by its id, and by what it
  * wrote. The outcome is learnt wherever it can be. If `work` takes too long the connection is cut, and the server rolls back.
@@ -62,7 +64,7 @@ export async function runBegunTransaction<Result>(
     endsAt - timeLimit * LOOKUP_SHARE,
     async (client) => {
       const done = await attempt(client, work);
-      return { ...done, committed: await commit(client) };
+      return { ...done, committed: done.committed ?? (await commit(client)) };
     },
   );
   if (!committed && written !== null) await learnOutcome(pool, written, endsAt);

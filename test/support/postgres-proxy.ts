@@ -23,7 +23,7 @@ export interface PostgresProxy {
   stop(): Promise<void>;
 }
 
-/** The simple query `COMMIT` of PostgreSQL's protocol, as a client sends it. */
+/** The end of a transaction as a client sends it: a simple query, or a prepared statement by its name. */
 const COMMIT = 'COMMIT\0';
 
 interface Faults {

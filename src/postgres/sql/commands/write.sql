@@ -1,5 +1,6 @@
 -- All rows of one batch in one statement. $1 is the time of what the batch ends. Each row is touched by one part only: the parts of a WITH
--- run in no defined order and see one snapshot. The counts tell whether every row that had to change was there.
+-- run in no defined order and see one snapshot. $47 and $48 are how many unfinished commands and sessions have to change: if one was not
+-- as it had been read, the statement fails, by reading as a boolean what is none, and COMMIT, which comes with it, is not carried out.
 -- JSON comes as one text per column, parted by a character that JSON does not contain. Events are in (session, version) order.
 WITH inbox AS (
   INSERT INTO command_inbox (
@@ -72,6 +73,14 @@ WITH inbox AS (
   ) WITH ORDINALITY AS o (event_id, topic, key, shard, sequence, payload, headers, at, n)
   ORDER BY n
 )
-SELECT (SELECT count(*) FROM finished)::int AS finished,
-       ((SELECT count(*) FROM created) + (SELECT count(*) FROM updated))::int AS sessions,
-       pg_current_xact_id()::text AS xid
+SELECT CASE
+         WHEN done.finished = $47::bigint AND done.sessions = $48::bigint THEN true
+         ELSE (
+           'a row that the batch has locked was not as it was read; nothing is written: ' || done.finished || ' of ' || $47::bigint
+           || ' commands, ' || done.sessions || ' of ' || $48::bigint || ' sessions'
+         )::boolean
+       END
+FROM (
+  SELECT (SELECT count(*) FROM finished) AS finished,
+         (SELECT count(*) FROM created) + (SELECT count(*) FROM updated) AS sessions
+) AS done
