@@ -10,7 +10,7 @@ const NOTIFY = { name: 'notify-outbox', text: "SELECT pg_notify('genesis_outbox'
 /** Between tries to listen again, in milliseconds: from half to all of it, so that many relays do not come at once. */
 const RETRY_DELAY = 2_000;
 /** Shortest time between two notifications of one process, in milliseconds: one wakes a relay for all commits so far. */
-const NOTIFY_GAP_MS = 5;
+const NOTIFY_GAP_MS = 2;
 
 /** A Wakeup for a relay whose API runs in another process: listens on a connection of its own. */
 export class DatabaseWakeup implements Wakeup, Service {
