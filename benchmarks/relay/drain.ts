@@ -1,32 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CommittedRecords } from '../../src/kafka/committed-records.ts';
 import type { DeliveryMode } from '../../src/relay/ports.ts';
+import type { DebeziumPeer } from '../debezium/peer.ts';
+import { cpuOfFamily } from '../api/cpu.ts';
+import { DEBEZIUM_VERSION } from '../debezium/runtime.ts';
 import { median } from '../median.ts';
 import { BacklogWriter } from './backlog.ts';
 import { sendOnly } from './send-only.ts';
 import { asAdmin, createDatabase, newName, openPlace, type Place, type Stage } from './stage.ts';
+import { watchDrain, type Drained } from './watch-drain.ts';
 
 export interface DrainPlan {
   readonly modes: readonly DeliveryMode[];
   readonly events: number;
   readonly rounds: number;
+  /** What the same backlog is given to in each round besides; null: nothing. */
+  readonly peer: DebeziumPeer | null;
 }
 
 const SESSIONS = 10_000;
 const PAYLOAD = 300;
 const STEP = 20_000;
 
-interface Drained {
-  /** Events per second, from the first record in the topic to the last row marked. */
-  readonly rate: number;
-  /** Most memory of the relay, in MiB. */
-  readonly memory: number;
-  /** CPU of the relay per event, in microseconds. */
-  readonly cpu: number;
+/** Of each round. */
+interface Figures {
+  readonly sends: number[];
+  readonly drains: Drained[];
+  readonly peers: Drained[];
 }
 
 /** A backlog through the relay, in turn with nothing but sends of the same records by the same client. */
-export async function measureDrain(stage: Stage, { modes, events, rounds }: DrainPlan): Promise<void> {
+export async function measureDrain(stage: Stage, { modes, events, rounds, peer }: DrainPlan): Promise<void> {
   // The outbox names its topic, which each measurement has its own of: the rows are made for one name, and sent to it.
   const template = await createDatabase(stage);
   const writer = await BacklogWriter.open({
@@ -37,39 +40,84 @@ export async function measureDrain(stage: Stage, { modes, events, rounds }: Drai
   });
   while (writer.written < events) await writer.write(Math.min(STEP, events - writer.written));
   await writer.close();
+  await peer?.keep(template);
   for (const mode of modes) {
-    const [sends, drains]: [number[], Drained[]] = [[], []];
+    const figures: Figures = { sends: [], drains: [], peers: [] };
     for (let round = 0; round < rounds; round += 1) {
-      sends.push(await inClone(stage, template, mode, (place) => sendOnly(place, mode, events)));
-      drains.push(await inClone(stage, template, mode, (place) => drain(place, events)));
+      figures.sends.push(await inClone(stage, template, mode, (place) => sendOnly(place, mode, events)));
+      figures.drains.push(await inClone(stage, template, mode, (place) => drain(stage, place, events)));
+      if (peer !== null) figures.peers.push(await peer.drain(events));
       console.log(
-        `  ${mode}, round ${round + 1}: sends only ${format(sends.at(-1))}/s, relay ${format(drains.at(-1)?.rate)}/s`,
+        `  ${mode}, round ${round + 1}: sends only ${format(figures.sends.at(-1))}/s, relay ${format(figures.drains.at(-1)?.rate)}/s` +
+          (peer === null ? '' : `, Debezium ${format(figures.peers.at(-1)?.rate)}/s`),
       );
     }
-    tell(stage, mode, sends, drains);
+    tell(stage, mode, figures);
   }
 }
 
-function tell(stage: Stage, mode: DeliveryMode, sends: readonly number[], drains: readonly Drained[]): void {
-  const [sendRate, relayRate] = [median(sends), median(drains.map(({ rate }) => rate))];
-  const memory = Math.max(...drains.map((drained) => drained.memory));
-  const cpu = median(drains.map((drained) => drained.cpu));
-  const ratio = relayRate / sendRate;
+function tell(stage: Stage, mode: DeliveryMode, { sends, drains, peers }: Figures): void {
+  const [sendRate, relay] = [median(sends), summarize(drains)];
+  const ratio = relay.rate / sendRate;
   console.log(
-    `drain, ${mode}: ${format(relayRate)} events/s, sends only ${format(sendRate)}/s: ${(ratio * 100).toFixed(0)} %; ` +
-      `${cpu.toFixed(1)} µs of the relay's CPU per event, ${memory} MiB`,
+    `drain, ${mode}: ${format(relay.rate)} events/s, sends only ${format(sendRate)}/s: ${(ratio * 100).toFixed(0)} %; ` +
+      `${relay.cpu.toFixed(1)} µs of the relay's CPU per event, ${relay.memory} MiB`,
   );
-  const rounds = drains.map(({ rate }, at) => ({ relay: Math.round(rate), sends: Math.round(sends[at] ?? 0) }));
+  const { rate: relayRate, memory, cpu } = relay;
+  const rounds = drains.map(({ rate }, at) => ({
+    relay: Math.round(rate),
+    sends: Math.round(sends[at] ?? 0),
+    ...(peers[at] === undefined ? {} : { debezium: Math.round(peers[at].rate) }),
+  }));
+  const beside = peers.length === 0 ? {} : tellPeer(relay, summarize(peers));
   stage.report({
     measure: 'drain',
     mode,
-    relayRate: Math.round(relayRate),
+    relayRate,
     sendRate: Math.round(sendRate),
     ratio,
     memory,
     cpu,
+    ...beside,
     rounds,
   });
+}
+
+type Summary = Omit<Drained, 'offsets'>;
+
+/** Medians of the rounds, but the most memory of all. */
+function summarize(drains: readonly Drained[]): Summary {
+  return {
+    rate: Math.round(median(drains.map(({ rate }) => rate))),
+    laterRate: Math.round(median(drains.map(({ laterRate }) => laterRate))),
+    memory: Math.max(...drains.map(({ memory }) => memory)),
+    cpu: median(drains.map(({ cpu }) => cpu)),
+    databaseCpu: median(drains.map(({ databaseCpu }) => databaseCpu)),
+  };
+}
+
+/** The table for people; answers what goes into the line of JSON. */
+function tellPeer(relay: Summary, debezium: Summary): object {
+  const ratios: Summary = {
+    rate: relay.rate / debezium.rate,
+    laterRate: relay.laterRate / debezium.laterRate,
+    cpu: relay.cpu / debezium.cpu,
+    databaseCpu: relay.databaseCpu / debezium.databaseCpu,
+    memory: relay.memory / debezium.memory,
+  };
+  const row = (of: Summary, digits: number): object => ({
+    'events/s': Number(of.rate.toFixed(digits)),
+    'second half': Number(of.laterRate.toFixed(digits)),
+    'CPU µs/event': Number(of.cpu.toFixed(1 + digits)),
+    'of PostgreSQL': Number(of.databaseCpu.toFixed(1 + digits)),
+    MiB: Number(of.memory.toFixed(digits)),
+  });
+  console.table({
+    relay: row(relay, 0),
+    [`Debezium ${DEBEZIUM_VERSION}`]: row(debezium, 0),
+    'relay / debezium': row(ratios, 2),
+  });
+  return { relay, debezium: { version: DEBEZIUM_VERSION, ...debezium }, 'relay / debezium': ratios };
 }
 
 async function inClone<Result>(
@@ -98,27 +146,16 @@ async function retarget({ database, kafka }: Place): Promise<void> {
   await database.query('CHECKPOINT');
 }
 
-async function drain({ database, kafka, relays }: Place, events: number): Promise<Drained> {
-  const reader = new CommittedRecords(kafka, { clientId: 'bench' });
-  const published = async (): Promise<number> => {
-    const ranges = await reader.ranges();
-    return ranges.reduce((sum, { end }) => sum + Number(end), 0);
-  };
+async function drain({ postgres }: Stage, { database, kafka, relays }: Place, events: number): Promise<Drained> {
   const relay = relays.start();
-  let memory = 0;
-  try {
-    while ((await published()) === 0) await sleep(2);
-    const [began, usedBefore] = [performance.now(), relay.cpu()];
-    while ((await published()) < events) {
-      memory = Math.max(memory, relay.memory());
-      await sleep(50);
-    }
-    while (await anyPending(database)) await sleep(20);
-    const seconds = (performance.now() - began) / 1_000;
-    return { rate: events / seconds, memory, cpu: ((relay.cpu() - usedBefore) * 1e6) / events };
-  } finally {
-    await reader.close();
-  }
+  return watchDrain(kafka, events, {
+    cpu: () => relay.cpu(),
+    databaseCpu: () => cpuOfFamily(postgres.pid()) / 1e6,
+    memory: () => relay.memory(),
+    async settled() {
+      while (await anyPending(database)) await sleep(20);
+    },
+  });
 }
 
 async function anyPending(database: Place['database']): Promise<boolean> {

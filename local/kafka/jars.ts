@@ -31,7 +31,8 @@ export function kafkaJars(): KafkaJars {
   return { version, sums, folder: join(cacheFolder(), `kafka-${version}-${list}`) };
 }
 
-function cacheFolder(): string {
+/** Where downloads of this project are kept, for all its copies of this user. */
+export function cacheFolder(): string {
   const configured = process.env['XDG_CACHE_HOME'] ?? '';
   // The XDG specification: a relative one is to be ignored.
   return join(isAbsolute(configured) ? configured : join(homedir(), '.cache'), 'genesis');
