@@ -1,3 +1,4 @@
+import { LocalInfrastructureError } from '../local/local-infrastructure-error.ts';
 import { benchmarkApi } from './api/main.ts';
 import { benchmarkEndToEnd } from './end-to-end/main.ts';
 import { benchmarkRelay } from './relay/main.ts';
@@ -17,5 +18,11 @@ if (benchmark === undefined) {
   );
   process.exitCode = 2;
 } else {
-  await benchmark(args);
+  try {
+    await benchmark(args);
+  } catch (error) {
+    if (!(error instanceof LocalInfrastructureError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
 }
