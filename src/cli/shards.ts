@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { pauseBody, shardsBody } from '../http/ops-bodies.ts';
-import type { Backlogs } from '../outbox/operations/figures.ts';
+import type { Backlog, Backlogs } from '../outbox/operations/figures.ts';
 import type { PauseResult } from '../outbox/operations/operations.ts';
 import type { MemberFacts, RelayFacts, ShardFacts } from '../outbox/operations/ports.ts';
 import { addDeedOptions, deedOf, defaultCommand, parseWhole, withOperations, type DeedOptions } from './operator.ts';
@@ -93,10 +93,24 @@ export function shardsText(relays: RelayFacts, backlogs: Backlogs, width: number
     { title: 'LAST ERROR', text: ({ lastError }) => lastError ?? '', least: 8 },
   ];
   const lines = [table(columns, relays.shards, width), '', membersText(relays.members, width)];
+  if (relays.members.length > 0 && relays.members.every(({ expiresIn }) => expiresIn <= 0)) lines.push('', NO_RELAY);
+  const held = heldText(backlogs.total);
+  if (held !== null) lines.push('', held);
   if (relays.topicAhead) lines.push('', TOPIC_AHEAD);
   return lines.join('\n');
 }
 
+/** What waits for somebody, or goes on by itself; null: nothing is held. */
+function heldText({ sessionsOnHold, failed, complete }: Backlog): string | null {
+  if (sessionsOnHold === 0 && failed === 0) return null;
+  const sessions = sessionsOnHold === 1 ? 'session' : 'sessions';
+  const events = failed === 1 ? 'event is' : 'events are';
+  const held = `${atLeast(sessionsOnHold, complete)} ${sessions} on hold; ${atLeast(failed, complete)} ${events} FAILED`;
+  if (failed > 0) return `${held}\n→ npx genesis outbox list --status FAILED, then retry or discard`;
+  return `${held}\n→ nothing: they are retried by themselves, or go out next`;
+}
+
+const NO_RELAY = 'No relay runs: npx genesis relay';
 const TOPIC_AHEAD =
   'The topic is ahead of the database: commands are refused and nothing is published. → npx genesis recover --from-topic';
 
@@ -110,7 +124,7 @@ const MEMBER_COLUMNS: readonly Column<MemberFacts>[] = [
 ];
 
 function membersText(members: readonly MemberFacts[], width: number): string {
-  return members.length === 0 ? 'No relay runs: npx genesis relay' : table(MEMBER_COLUMNS, members, width);
+  return members.length === 0 ? NO_RELAY : table(MEMBER_COLUMNS, members, width);
 }
 
 function stateText({ state, paused, topicAheadAt }: ShardFacts): string {

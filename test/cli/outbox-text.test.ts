@@ -100,6 +100,23 @@ describe('what operators read on a terminal of 80 columns', () => {
     for (const line of linesOf(text)) expect(line.length, line).toBeLessThanOrEqual(WIDTH);
   });
 
+  it('says below the shards what is on hold, and what to do when it waits for somebody', () => {
+    const footer = (counts: Partial<Backlog>) =>
+      linesOf(shardsText(RELAYS, { ...BACKLOGS, total: { ...FULL, complete: true, ...counts } }, WIDTH)).slice(-2);
+    expect(footer({ sessionsOnHold: 3, failed: 1 })).toEqual([
+      '3 sessions on hold; 1 event is FAILED',
+      '→ npx genesis outbox list --status FAILED, then retry or discard',
+    ]);
+    expect(footer({ sessionsOnHold: 1, failed: 0 })).toEqual([
+      '1 session on hold; 0 events are FAILED',
+      '→ nothing: they are retried by themselves, or go out next',
+    ]);
+    expect(footer({ sessionsOnHold: 0, failed: 0 })).toEqual(['', 'No relay runs: npx genesis relay']);
+    expect(footer({ sessionsOnHold: 2, failed: 4, complete: false })[0]).toBe(
+      '≥ 2 sessions on hold; ≥ 4 events are FAILED',
+    );
+  });
+
   it('says that numbers are only a part', () => {
     const [, first = '', , note] = linesOf(figuresText(BACKLOGS, WIDTH));
     expect(first).toMatch(/^999 +≥ 100,000 +≥ 100,000/);
