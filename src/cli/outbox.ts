@@ -43,7 +43,8 @@ const HELP = `
   $ npx genesis outbox why ID                     why the events of a session do not go out, and what to do
   $ npx genesis outbox retry --shard 3            shows what would be retried; --yes does it
   $ npx genesis outbox discard --id 4711 --reason "…" --yes
-Exit code: 0 done, or shown · 1 it could not be done (wholly), the message says why · 2 wrong usage. docs/operators.md tells more.`;
+Exit code: 0 done, or shown · 1 not done, or not all of it: what was left out is told (a row, session or event that does not exist, rows
+that were left alone) · 2 wrong usage. docs/operators.md tells more.`;
 
 /** `genesis outbox` */
 export function outboxCommand(env: Environment): Command {
@@ -139,10 +140,26 @@ function rowActionCommand(env: Environment, action: RowAction): Command {
       command.error('error: discarding is for good: say why by --reason', { exitCode: 2 });
     }
     const selection = { action, filter: filterOf(options), force: options.force ?? false };
-    await withOperations(env, (operations) =>
-      options.yes ? act(operations, selection, options) : preview(operations, selection, options),
-    );
+    await withOperations(env, async (operations) => {
+      await (options.yes ? act(operations, selection, options) : preview(operations, selection, options));
+      const unknown = await unknownOf(operations, options);
+      for (const name of unknown) console.error(`genesis: there is no such ${name}`);
+      if (unknown.length > 0) process.exitCode = 1;
+    });
   });
+}
+
+/** What was named and does not exist: a slip of the pen, not a success. */
+async function unknownOf(operations: Operations, { id, session, event }: FilterOptions): Promise<readonly string[]> {
+  const unknown: string[] = [];
+  const find = (named: FilterOptions, limit: number) => listed(operations, filterOf(named), limit);
+  if (id !== undefined) {
+    const known = new Set((await find({ id }, id.length)).rows.map(({ row }) => row.id));
+    unknown.push(...[...new Set(id)].filter((one) => !known.has(one)).map((one) => `row: ${one}`));
+  }
+  if (session !== undefined && (await operations.publicationOf(session)) === null) unknown.push(`session: ${session}`);
+  if (event !== undefined && (await find({ event }, 1)).rows.length === 0) unknown.push(`event: ${event}`);
+  return unknown;
 }
 
 /** As a shell takes it for one word. */
@@ -168,7 +185,7 @@ async function act(operations: Operations, selection: Selection, options: ActOpt
   console.log(
     options.json ? JSON.stringify(resultBody(action, deed.callId, result)) : resultText(action, deed.callId, result),
   );
-  if (result.interrupted !== null || (result.affected === 0 && result.skipped > 0)) process.exitCode = 1;
+  if (result.interrupted !== null || result.skipped > 0) process.exitCode = 1;
 }
 
 function actionsCommand(env: Environment): Command {

@@ -10,7 +10,7 @@ import { createRead } from '../postgres/read.ts';
 import { readSettings } from '../postgres/settings.ts';
 import { interrupted } from './interrupted.ts';
 import { count, counted, duration, Progress } from './progress.ts';
-import { parseSessionId } from './session-option.ts';
+import { mustExist, parseSessionId } from './session-option.ts';
 import { WHICH_DATABASE, withDatabase } from './with-database.ts';
 import { kafkaConfig, WHICH_CLUSTER, withTopic } from './with-topic.ts';
 
@@ -31,7 +31,7 @@ interface RepublishCommandOptions {
 const HELP = `
 Each session's events in their order, with the same key, bytes and headers as the relay sends; discarded events as markers. Never to the
 live topic: its order would be broken for good. The topic is created if it is missing. Without --yes it only says what it would do.
-Exit code: 0 done, or shown · 1 failed or ended, the message says how to go on · 2 wrong usage. More: docs/operations/republish.md`;
+Exit code: 0 done, or shown · 1 there is no such session; or it failed or ended, the message says how to go on · 2 wrong usage. More: docs/operations/republish.md`;
 
 /** `genesis republish` */
 export function republishCommand(env: Environment): Command {
@@ -57,6 +57,8 @@ export function republishCommand(env: Environment): Command {
         const { shards } = await readSettings(createRead(pool, 10_000));
         const live = await kafkaConfig(env);
         const store = createRepublishStore(pool);
+        const { sessionId } = selection;
+        if (sessionId !== null) mustExist(sessionId, await store.count({ sessionId, since: null, until: null }));
         if (live.topic === options.toTopic || (await store.isLive(options.toTopic))) {
           throw new Error(`${options.toTopic} is the live topic: its order would be broken for good. Name another one`);
         }

@@ -22,20 +22,24 @@ afterEach(() => rig.stop());
 
 interface Output {
   readonly out: string;
+  readonly err: string;
   readonly code: typeof process.exitCode;
 }
 
 /** What the command prints, and its exit code, without a process of its own. */
 async function genesis(...args: readonly string[]): Promise<Output> {
   const lines: string[] = [];
+  const errors: string[] = [];
+  const error = vi.spyOn(console, 'error').mockImplementation((line: string) => void errors.push(line));
   const log = vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
   process.exitCode = 0;
   try {
     const env = { DATABASE_URL: rig.url, KAFKA_BROKERS: 'localhost:9092' };
     const program = await createProgram({ run: () => Promise.reject(new Error('nothing is to run')) }, env, '1.2.3');
     await program.parseAsync(args, { from: 'user' });
-    return { out: lines.join('\n'), code: process.exitCode };
+    return { out: lines.join('\n'), err: errors.join('\n'), code: process.exitCode };
   } finally {
+    error.mockRestore();
     log.mockRestore();
     process.exitCode = 0;
   }
@@ -134,6 +138,29 @@ describe('genesis outbox', () => {
     );
   });
 
+  it('says what was named and does not exist, and that not all was done', async () => {
+    const [second, third] = [String(await rig.idOf(stuck, 2)), String(await rig.idOf(stuck, 3))];
+    const nothing = await genesis('outbox', 'discard', '--id', '98', '99', '--reason', 'x', '--yes');
+    expect(nothing).toEqual({
+      out: 'discarded 0 rows',
+      err: 'genesis: there is no such row: 98\ngenesis: there is no such row: 99',
+      code: 1,
+    });
+    const preview = await genesis('outbox', 'retry', '--id', '99');
+    expect(preview).toMatchObject({ code: 1, err: 'genesis: there is no such row: 99' });
+    const nobody = '01890a5d-ac96-774b-bcce-b302099a8057';
+    const session = await genesis('outbox', 'retry', '--session', nobody, '--yes');
+    expect(session).toMatchObject({ code: 1, err: `genesis: there is no such session: ${nobody}` });
+    const event = await genesis('outbox', 'retry', '--event', nobody, '--yes');
+    expect(event).toMatchObject({ code: 1, err: `genesis: there is no such event: ${nobody}` });
+
+    const partly = await genesis('outbox', 'retry', '--id', second, third, '99', '--yes', '--json');
+    expect(jsonOf(partly)).toMatchObject({ affected: 1, skipped: 1 });
+    expect(partly).toMatchObject({ code: 1, err: 'genesis: there is no such row: 99' });
+    const all = await genesis('outbox', 'discard', '--id', second, '--force', '--reason', 'x', '--yes');
+    expect(all).toMatchObject({ code: 0, err: '' });
+  });
+
   it('discards what may be on its way by force only', async () => {
     const free = await rig.session(1, 2);
     const id = String(await rig.idOf(free, 1));
@@ -164,7 +191,7 @@ describe('genesis shards', () => {
     );
     expect(out.split('\n')[3]).toMatch(/^ +2 {2}free +– /);
     expect(out).toMatch(
-      /\nRELAY +NAME +DELIVERY +ALIVE +JOINED +SHARDS\n +\d+ {2}relay-a 4711 {2}at-least-once {2}yes .* 0 1$/,
+      /\nRELAY +NAME +DELIVERY +ALIVE +JOINED +SHARDS\n +\d+ {2}relay-a 4711 {2}at-least-once {2}yes .* 0 1\n\n1 session on hold; 1 event is FAILED\n→ /,
     );
     expect(jsonOf(await genesis('shards', 'list', '--json'))).toMatchObject({
       topic_ahead: false,

@@ -119,6 +119,14 @@ describe('genesis republish', { timeout: 180_000 }, () => {
     expect(other).toMatchObject({ code: 1, err: `genesis: topic ${topic} has 2 partitions already, not 3\n` });
   });
 
+  it('fails for a session that does not exist, and writes nothing', async () => {
+    const [topic, nobody] = [`side-${randomUUID()}`, '01900000-0000-7000-8000-0000000000aa'];
+    const { code, out, err } = await republish('--to-topic', topic, '--session', nobody, '--yes');
+    expect({ code, out, err }).toEqual({ code: 1, out: '', err: `genesis: there is no such session: ${nobody}\n` });
+    const empty = await republish('--to-topic', topic, '--session', id, '--until', '2020-01-01');
+    expect(empty).toMatchObject({ code: 0, out: expect.stringMatching(/^0 events to topic/u) as unknown });
+  });
+
   it.each([['the configured'], ['one that rows of the outbox name']])(
     'never writes to the live topic: %s',
     async (what) => {
