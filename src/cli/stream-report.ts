@@ -4,7 +4,7 @@ import {
   type StreamFinding,
   type StreamFindingCode,
 } from '../operations/stream-findings.ts';
-import { count } from './progress.ts';
+import { count, counted } from './progress.ts';
 
 /** Counts findings by kind, and keeps the first of each. */
 export class FindingList {
@@ -33,7 +33,7 @@ export class FindingList {
       return `  ${code.padEnd(12)}${count(this.#counts.get(code) ?? 0).padStart(12)}   ${STREAM_FINDINGS[code].meaning}`;
     });
     const details = STREAM_FINDING_CODES.flatMap((code) => this.#details(code));
-    const verdict = this.total === 0 ? 'topic and database agree' : `${count(this.total)} differences`;
+    const verdict = this.total === 0 ? 'topic and database agree' : counted(this.total, 'difference');
     return [summary, ...figures, ...details, verdict].join('\n');
   }
 

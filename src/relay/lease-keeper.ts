@@ -102,7 +102,8 @@ export class LeaseKeeper {
     const acquired = await this.#membership.acquire(shards);
     for (const { shard } of acquired) this.#leases.set(shard, { until, releasing: false });
     this.#throwIfLost();
-    return acquired;
+    // The database gives them in any order; people read them in the log.
+    return acquired.toSorted((one, other) => one.shard - other.shard);
   }
 
   /** The view is older than what we have given back since: such a shard is neither ours nor vacant. */

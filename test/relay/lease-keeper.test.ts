@@ -62,6 +62,14 @@ describe('a keeper', () => {
     expect((await during(keeper.beat([]))).acquired).toEqual([]);
   });
 
+  test('tells what it has taken in order, whatever order the database has', async () => {
+    const { membership } = keep();
+    const acquire = membership.acquire.bind(membership);
+    vi.spyOn(membership, 'acquire').mockImplementation(async (shards) => (await acquire(shards)).toReversed());
+    const { acquired } = await during(new LeaseKeeper(membership, () => time.now).beat([]));
+    expect(acquired.map(({ shard }) => shard)).toEqual([0, 1, 2, 3]);
+  });
+
   test('gives back what another one lacks, and the other one gets it', async () => {
     const { keeper } = keep();
     await during(keeper.beat([]));

@@ -118,5 +118,7 @@ export function explainSession(
   const what = row.status === 'DISCARDED' ? 'the marker of the discarded event' : 'event';
   const name = `${what} ${row.eventId} (sequence ${row.sequence})`;
   if (nearest === undefined) return `Nothing is in the way: ${name} goes out in its turn.`;
-  return `The next to go out is ${name}: ${waits.map(({ detail }) => detail).join('; and ')}.`;
+  // The words of a broker may be a whole sentence.
+  const details = waits.map(({ detail }) => detail.replace(/\.+$/u, ''));
+  return `The next to go out is ${name}: ${details.join('; and ')}.`;
 }

@@ -157,4 +157,11 @@ describe('a session in a sentence', () => {
       `The next to go out is the marker of the discarded event ${row.eventId} (sequence 5): shard 3 is paused; and no relay drains shard 3.`,
     );
   });
+
+  it('ends in one full stop, though the words of the broker are a sentence', () => {
+    const row = rowOf({ status: 'FAILED', lastError: 'Larger than the server will accept.' });
+    const told = explainSession({ row, waits: whyItWaits(row, undefined, relaysOf({ owner: null })) });
+    expect(told).toMatch(/: Larger than the server will accept; and no relay drains shard 3\.$/);
+    expect(explainSession({ row, waits: whyItWaits(row, undefined, relaysOf()) })).toMatch(/ will accept\.$/);
+  });
 });
