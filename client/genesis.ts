@@ -1452,6 +1452,11 @@ export interface UnavailableProblem {
   /** @pattern ^[0-9a-f]{32}$ */
   trace_id: string;
   checks?: ReadinessCheck[];
+  /**
+     * Seconds; where an operator has to act first
+     * @minimum 1
+     */
+  retry_after?: number;
 }
 
 /**

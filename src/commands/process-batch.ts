@@ -44,11 +44,15 @@ function sessionKeyOf(request: CommandRequest): SessionKey[] {
   return [{ sessionId, userId: actor.userId, key: idempotencyKey.key }];
 }
 
+/** Seconds: an operator has to act first, and then it takes a while. */
+const RETRY_WHEN_RECOVERED = 30;
+
 /** A replay is refused, too: its session may have gone on in the events that are missing here. */
 function topicAhead(): GenesisError {
   return new GenesisError(
     'UNAVAILABLE',
     'The database is older than the topic of events, as after a restore from a backup: no command is taken until an operator has ' +
-      'brought back what is missing. Nothing was written; try again later.',
+      'brought back what is missing (genesis recover). Nothing was written; try again later.',
+    { retry_after: RETRY_WHEN_RECOVERED },
   );
 }

@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorCode, type ErrorDetails, type GenesisError } from '../errors.ts';
 import { commandPath, OPS } from './paths.ts';
 
-/** Seconds after which a request that was turned away for want of capacity may be worth repeating. */
+/** Seconds after which a request that was turned away may be worth repeating, unless its error says otherwise. */
 const RETRY_AFTER = '1';
 
 /** Where and in which trace it happened. */
@@ -62,7 +62,7 @@ function particularHeaders({ code, details }: GenesisError): Record<string, stri
       return rateLimitHeaders(details);
     case 'OVERLOADED':
     case 'UNAVAILABLE':
-      return { 'retry-after': RETRY_AFTER };
+      return { 'retry-after': String(details['retry_after'] ?? RETRY_AFTER) };
     case 'OUTCOME_UNKNOWN':
       return locationOf(details);
     default:

@@ -45,7 +45,10 @@ const DETAILS: Readonly<Partial<Record<ErrorCode, Readonly<Record<string, Json>>
     requests_per_second: { type: 'number' },
     burst: { type: 'number', description: 'Most requests at once after a rest' },
   },
-  UNAVAILABLE: { 'checks?': Checks },
+  UNAVAILABLE: {
+    'checks?': Checks,
+    'retry_after?': { type: 'integer', minimum: 1, description: 'Seconds; where an operator has to act first' },
+  },
   OUTCOME_UNKNOWN: {
     'command_id?': plain(Id),
     'session_id?': plain(Id),
