@@ -14,7 +14,7 @@ interface FollowCommandOptions {
   readonly interval: number;
 }
 
-type Sources = Pick<FollowOptions, 'store' | 'topic' | 'partitionOf'>;
+type Sources = Pick<FollowOptions, 'store' | 'topic' | 'topicName' | 'partitionOf'>;
 
 /** Reconciles for as long as nobody ends it. Gives the number of differences. */
 export async function followStream(options: FollowCommandOptions, sources: Sources): Promise<number> {

@@ -55,9 +55,10 @@ export function reconcileCommand(env: Environment): Command {
       checkUsage(options, command);
       const differences = await withDatabase(env, 'genesis-reconcile', async (pool) => {
         const { shards } = await readSettings(createRead(pool, 10_000));
-        return withTopic(await kafkaConfig(env), 'genesis-reconcile', (topic) => {
+        const kafka = await kafkaConfig(env);
+        return withTopic(kafka, 'genesis-reconcile', (topic) => {
           const partitionOf = (id: SessionId) => shardOf(id, shards);
-          const sources = { store: createReconcileStore(pool), topic, partitionOf };
+          const sources = { store: createReconcileStore(pool), topic, topicName: kafka.topic, partitionOf };
           return options.follow ? followStream(options, sources) : run(options, sources);
         });
       });
@@ -73,7 +74,9 @@ function checkUsage({ from, partition, follow, sinceNow }: ReconcileCommandOptio
   if (sinceNow && !follow) command.error('error: --since-now goes with --follow');
 }
 
-type Sources = Pick<Parameters<typeof reconcile>[0], 'store' | 'partitionOf'> & { readonly topic: TopicLog };
+type Sources = Pick<Parameters<typeof reconcile>[0], 'store' | 'partitionOf' | 'topicName'> & {
+  readonly topic: TopicLog;
+};
 
 /** Gives the number of differences. */
 async function run(options: ReconcileCommandOptions, sources: Sources): Promise<number> {
@@ -111,11 +114,13 @@ class Stages {
   }
 }
 
-function summary({ events, records, published, markers, pending, unmarked }: ReconcileResult): string {
+function summary(result: ReconcileResult): string {
+  const { events, records, published, markers, pending, unmarked, elsewhere } = result;
   const also = [
     markers === 0 ? '' : `${count(markers)} of them for discarded events`,
     unmarked === 0 ? '' : `${counted(unmarked, 'event')} published, but not yet marked so`,
     pending === 0 ? '' : `${count(pending)} still to be published`,
+    elsewhere === 0 ? '' : `${counted(elsewhere, 'row')} of other topics`,
   ].filter((part) => part !== '');
   const details = also.length === 0 ? '' : ` (${also.join(', ')})`;
   return `${counted(events, 'event')}, ${count(published)} of them in the topic; ${counted(records, 'record')}${details}`;

@@ -22,6 +22,8 @@ const RECENT = 100_000;
 export interface FollowOptions {
   readonly store: ReconcileStore;
   readonly topic: TopicLog;
+  /** Its name: rows of other topics are left out. Undefined: all rows are of this one. */
+  readonly topicName?: string;
   readonly partitionOf: (sessionId: SessionId) => number;
   readonly onFinding: (finding: StreamFinding) => void;
   readonly signal: AbortSignal;
@@ -140,7 +142,7 @@ export class Follower {
     const verdict: Verdict | null =
       place === null
         ? { code: 'MISPLACED', detail: `its key belongs to partition ${own}` }
-        : judgeOrder(record, place, placed);
+        : judgeOrder(record, place, ofTopic(placed, this.#isHere));
     if (verdict === null) return;
     tell(verdict);
     // Should it come yet, it is late, not repeated.
@@ -156,6 +158,18 @@ export class Follower {
 
   /** Whether nothing about the row is left to be checked. */
   async #checkRow(row: OutboxPlace): Promise<boolean> {
+    if (this.#isHere(row)) return this.#checkRowOfTopic(row);
+    this.#counts.elsewhere += 1;
+    return true;
+  }
+
+  /** Whether the row is one of this topic. */
+  readonly #isHere = ({ topic }: RowFacts): boolean => {
+    const { topicName } = this.#options;
+    return topicName === undefined || topic === topicName;
+  };
+
+  async #checkRowOfTopic(row: OutboxPlace): Promise<boolean> {
     const { partition, offset, sentAt } = row;
     if (sentAt === null) return false;
     const window = partition === null ? undefined : this.#windows.get(partition);
@@ -206,13 +220,30 @@ function judgeContent(record: TopicRecord, identity: RecordIdentity, placed: Pla
   return verdicts;
 }
 
+/** What rows of other topics say of places means nothing here. */
+function ofTopic(placed: PlacedEvent, isHere: (row: RowFacts) => boolean): Order {
+  const before = placed.previous?.row ?? null;
+  return {
+    row: placed.row !== null && isHere(placed.row) ? placed.row : null,
+    before,
+    beforeNeedsNoRecord: before !== null && (!isHere(before) || needsNoRecord(before)),
+  };
+}
+
+/** What the rows of an event and of the one before it say of their places. */
+interface Order {
+  readonly row: RowFacts | null;
+  readonly before: RowFacts | null;
+  readonly beforeNeedsNoRecord: boolean;
+}
+
 function isAltered({ value }: TopicRecord, { marker }: RecordIdentity, { event, row }: PlacedEvent): boolean {
   if (marker) return row !== null && row.status !== 'DISCARDED';
   return value !== encodeEnvelope(event as EventRecord);
 }
 
 /** What the record's place in the stream of its session says. */
-function judgeOrder(record: TopicRecord, place: StreamPlace, placed: PlacedEvent): Verdict | null {
+function judgeOrder(record: TopicRecord, place: StreamPlace, order: Order): Verdict | null {
   switch (place.kind) {
     case 'next':
     case 'late':
@@ -220,21 +251,20 @@ function judgeOrder(record: TopicRecord, place: StreamPlace, placed: PlacedEvent
     case 'repeated':
       return { code: 'DUPLICATED', detail: 'the same event stands before it' };
     case 'ahead':
-      return needsNoRecord(placed.previous?.row ?? null)
+      return order.beforeNeedsNoRecord
         ? null
         : { code: 'REORDERED', detail: `version ${place.after + 1} does not stand before it` };
     case 'unknown':
-      return judgeByRows(record, placed);
+      return judgeByRows(record, order);
   }
 }
 
 /** The session was not heard of for long: its rows say what there was. */
-function judgeByRows({ partition, offset }: TopicRecord, { row, previous }: PlacedEvent): Verdict | null {
+function judgeByRows({ partition, offset }: TopicRecord, { row, before, beforeNeedsNoRecord }: Order): Verdict | null {
   if (row?.partition === partition && isBefore(row, offset)) {
     return { code: 'DUPLICATED', detail: `the event stands at offset ${row.offset}` };
   }
-  const before = previous?.row ?? null;
-  if (before === null || isBefore(before, offset) || needsNoRecord(before)) return null;
+  if (before === null || beforeNeedsNoRecord || isBefore(before, offset)) return null;
   return { code: 'REORDERED', detail: 'the event before it does not stand before it' };
 }
 
@@ -243,8 +273,8 @@ function isBefore(row: RowFacts, offset: bigint): boolean {
 }
 
 /** Before there were markers, a discarded event left a gap: its row was settled without a place. */
-function needsNoRecord(row: RowFacts | null): boolean {
-  return row?.status === 'DISCARDED' && row.sentAt !== null && row.offset === null;
+function needsNoRecord(row: RowFacts): boolean {
+  return row.status === 'DISCARDED' && row.sentAt !== null && row.offset === null;
 }
 
 function nameOf(sessionId: string, sequence: number): string {

@@ -46,6 +46,8 @@ export interface Place {
 /** What event_outbox says of an event's publication. */
 export interface RowFacts {
   readonly id: number;
+  /** Where it was, or is, to be sent. */
+  readonly topic: string;
   readonly status: OutboxStatus;
   readonly partition: number | null;
   readonly offset: bigint | null;

@@ -6,6 +6,8 @@ export interface ReconcileFigures {
   readonly checked: number;
   /** Findings by kind. */
   readonly findings: Readonly<Record<StreamFindingCode, number>>;
+  /** Rows of other topics that came up: they are left out. */
+  readonly elsewhere: number;
   /** Records that are in the topic and not yet compared. */
   readonly lag: number;
   /** When a round ended last, in milliseconds since the epoch; null before the first. */
@@ -16,6 +18,7 @@ export interface ReconcileFigures {
 export class FigureCounts {
   readonly #findings = new Map<StreamFindingCode, number>(STREAM_FINDING_CODES.map((code) => [code, 0]));
   checked = 0;
+  elsewhere = 0;
   lag = 0;
   lastRoundAt: number | null = null;
 
@@ -24,8 +27,8 @@ export class FigureCounts {
   }
 
   get figures(): ReconcileFigures {
-    const { checked, lag, lastRoundAt } = this;
+    const { checked, elsewhere, lag, lastRoundAt } = this;
     const findings = Object.fromEntries(this.#findings) as ReconcileFigures['findings'];
-    return { checked, findings, lag, lastRoundAt };
+    return { checked, findings, elsewhere, lag, lastRoundAt };
   }
 }

@@ -12,6 +12,8 @@ const PAGE = 1_000;
 export interface ReconcileOptions {
   readonly store: ReconcileStore;
   readonly topic: TopicLog;
+  /** Its name: rows of other topics are counted apart. Undefined: all rows are of this one. */
+  readonly topicName?: string;
   /** Only these partitions, each from an offset; null: all from their beginning. */
   readonly only: ReadonlyMap<number, bigint> | null;
   readonly partitionOf: (sessionId: SessionId) => number;
@@ -42,10 +44,16 @@ export interface ReconcileResult extends StreamCounts {
  * @throws PublisherUnavailable, GenesisError UNAVAILABLE, the signal's reason
  */
 export async function reconcile(options: ReconcileOptions): Promise<ReconcileResult> {
-  const { store, topic, signal } = options;
+  const { store, topic, topicName, signal } = options;
   const startedAt = await store.clock();
   const ranges = rangesToRead(await topic.ranges(signal), options.only);
-  const scope: JudgeScope = { ranges, whole: options.only === null, partitionOf: options.partitionOf, startedAt };
+  const scope: JudgeScope = {
+    ranges,
+    whole: options.only === null,
+    partitionOf: options.partitionOf,
+    startedAt,
+    ...(topicName === undefined ? {} : { topicName }),
+  };
   const judge = new StreamJudge(scope, options.onFinding);
   const sorter = new RecordSorter(options.sorter);
   try {

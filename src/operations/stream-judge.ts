@@ -22,6 +22,8 @@ export interface JudgeScope {
   readonly partitionOf: (sessionId: SessionId) => number;
   /** Milliseconds since the epoch, by the database's clock, before the ends of the partitions were asked for. */
   readonly startedAt: number;
+  /** Name of the topic; undefined: every row is one of it. */
+  readonly topicName?: string;
 }
 
 export interface StreamCounts {
@@ -35,6 +37,8 @@ export interface StreamCounts {
   readonly pending: number;
   /** Published, but not yet marked so. */
   readonly unmarked: number;
+  /** Events whose rows are of other topics: where those say they are is not looked at. */
+  readonly elsewhere: number;
 }
 
 /** The event that is looked at, and what was found of it so far. */
@@ -42,6 +46,8 @@ interface Current extends LoggedEvent {
   readonly previous: string | null;
   readonly partition: number;
   readonly inScope: boolean;
+  /** Its row belongs to another topic. */
+  readonly elsewhere: boolean;
   digest: bigint | null;
   records: number;
   /** Where it stands first, in its own partition. */
@@ -64,7 +70,7 @@ interface Absence {
 export class StreamJudge {
   readonly #scope: JudgeScope;
   readonly #tell: (finding: StreamFinding) => void;
-  readonly #counts = { events: 0, records: 0, published: 0, markers: 0, pending: 0, unmarked: 0 };
+  readonly #counts = { events: 0, records: 0, published: 0, markers: 0, pending: 0, unmarked: 0, elsewhere: 0 };
   #current: Current | null = null;
   #last: { readonly sessionId: SessionId; readonly eventId: string; readonly partition: number } | null = null;
   /** Where the nearest earlier event of the session stands that is in the topic. */
@@ -97,8 +103,10 @@ export class StreamJudge {
     const previous = last?.eventId ?? null;
     const partition = last?.partition ?? this.#scope.partitionOf(aggregateId);
     const inScope = this.#scope.ranges.has(partition);
+    const { topicName } = this.#scope;
+    const elsewhere = topicName !== undefined && logged.row !== null && logged.row.topic !== topicName;
     const nothing = { digest: null, records: 0, first: null, atItsPlace: false };
-    this.#current = { ...logged, previous, partition, inScope, ...nothing };
+    this.#current = { ...logged, previous, partition, inScope, elsewhere, ...nothing };
   }
 
   /** A record at the place of the event that was begun; lowest partition and offset first. */
@@ -126,6 +134,7 @@ export class StreamJudge {
     this.#last = { sessionId, eventId, partition: current.partition };
     if (!current.inScope && current.records === 0) return;
     this.#counts.events += 1;
+    if (current.elsewhere) this.#counts.elsewhere += 1;
     if (current.records === 0) this.#judgeAbsent(current);
     else this.#judgePresent(current);
   }
@@ -154,12 +163,9 @@ export class StreamJudge {
   }
 
   #judgePresent(current: Current): void {
-    const { event, row, first, partition } = current;
+    const { event, first, partition } = current;
     this.#counts.published += 1;
-    if (row?.sentAt === null) this.#counts.unmarked += 1;
-    if (row !== null && !current.atItsPlace && this.#isRead(row)) {
-      this.#reportEvent('MISMARKED', current, `its row says partition ${row.partition}, offset ${row.offset}`);
-    }
+    this.#judgeMark(current);
     if (this.#absent !== null) this.#tellGap(this.#absent, event);
     if (first === null) return;
     if (this.#before !== null && first < this.#before) {
@@ -167,6 +173,16 @@ export class StreamJudge {
       this.#tell({ ...placeless('REORDERED', event), partition, offset: first, detail });
     }
     this.#before = first;
+  }
+
+  #judgeMark(current: Current): void {
+    const { row, elsewhere, atItsPlace } = current;
+    // The place is one of another topic.
+    if (row === null || elsewhere) return;
+    if (row.sentAt === null) this.#counts.unmarked += 1;
+    if (!atItsPlace && this.#isRead(row)) {
+      this.#reportEvent('MISMARKED', current, `its row says partition ${row.partition}, offset ${row.offset}`);
+    }
   }
 
   /** What was taken for pending has been overtaken. */
@@ -179,7 +195,8 @@ export class StreamJudge {
   }
 
   #judgeAbsent(current: Current): void {
-    const { event, row } = current;
+    const { event, row, elsewhere } = current;
+    if (elsewhere) return;
     if (this.#mustBeThere(current)) return this.#reportEvent('LOST', current, whyExpected(row));
     // Before there were markers, a discarded event left a gap: its row was settled without a place.
     if (row?.status === 'DISCARDED' && row.sentAt !== null) return;

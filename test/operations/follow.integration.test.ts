@@ -51,6 +51,17 @@ describe('genesis reconcile --follow', () => {
     for (const [id, record] of places) await rig.mark(id, record);
   }
 
+  it('leaves rows of other topics out: their places mean nothing here', async () => {
+    const one = await begun({ topicName: 'domain-events' });
+    const [a, b, c] = await unwritten();
+    await rig.tamper(`UPDATE event_outbox SET topic = 'of-old' WHERE sequence < 3`, []);
+    await rig.mark(a.id, { partition: a.partition, offset: 0n });
+    await rig.mark(b.id, { partition: b.partition, offset: 70n });
+    await writeAndMark([c]);
+    await one.round();
+    expect({ codes: codes(), elsewhere: one.figures.elsewhere }).toEqual({ codes: [], elsewhere: 2 });
+  });
+
   it('checks what is new, round by round, and finds nothing wrong with what a relay does', async () => {
     await rig.session(updateSession());
     await rig.publish();

@@ -248,6 +248,25 @@ describe('genesis reconcile', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  it('leaves rows of other topics out, and counts them apart', async () => {
+    const { id, rows } = await unwritten();
+    // Published to another topic, and marked with places there; the session has gone on here since.
+    for (const row of rows) await rig.mark(row.id, { partition: row.partition, offset: 0n });
+    await rig.tamper(`UPDATE event_outbox SET topic = 'of-old' WHERE key = $1`, [id]);
+    const other = await unwritten();
+    await rig.tamper(`UPDATE event_outbox SET topic = 'of-old' WHERE key = $1 AND sequence > 2`, [other.id]);
+    await writeAndMark(other.rows.slice(0, 2));
+    await rig.write(other.rows.slice(2));
+    await rig.mark(at(other.rows, 3).id, { partition: at(other.rows, 3).partition, offset: 0n });
+    expect(await run({ topicName: 'domain-events' })).toMatchObject({
+      ...clean,
+      events: 8,
+      published: 4,
+      elsewhere: 6,
+    });
+    expect(await codes()).toContain('MISMARKED 4');
+  });
+
   it('looks at one partition from an offset on, if asked to', async () => {
     const { rows } = await unwritten();
     await writeAndMark(rows);
