@@ -4,6 +4,7 @@ import { KafkaTransactionalPublisher } from '../kafka/transactional-publisher.ts
 import { CleanUp } from '../outbox/clean-up.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
+import { readEarlierRuns } from '../postgres/earlier-runs.ts';
 import { createRelayGroup } from '../postgres/relay-group.ts';
 import { createSettledRows } from '../postgres/settled-rows.ts';
 import { readSettings, type DatabaseSettings } from '../postgres/settings.ts';
@@ -14,6 +15,7 @@ import { Relay } from '../relay/relay.ts';
 import { closing } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
 import { untilAvailable } from './until-available.ts';
+import { warnOfChanges } from './warn-of-changes.ts';
 import { askSendLimit, withTopic } from './with-topic.ts';
 
 /** Milliseconds that the database may take to tell its settings. */
@@ -71,10 +73,16 @@ function either(one: Wakeup, other: Wakeup): Wakeup {
   };
 }
 
-async function readShards({ infrastructure, logger, signal }: Parts): Promise<DatabaseSettings> {
+/** Before the relay joins: its joining sweeps out who was there. */
+async function readShards({ config, infrastructure, logger, signal }: Parts): Promise<DatabaseSettings> {
   const pool = createPool({ ...infrastructure.database, poolSize: 1 }, 'genesis-relay-start', logger);
   try {
-    return await untilAvailable('the database', () => readSettings(createRead(pool, SETTINGS_LIMIT)), logger, signal);
+    const read = createRead(pool, SETTINGS_LIMIT);
+    const settings = await untilAvailable('the database', () => readSettings(read), logger, signal);
+    // A warning is not worth a start that fails; a database of an earlier version is told about by the relay itself.
+    const earlier = await readEarlierRuns(read).catch(() => null);
+    if (earlier !== null) warnOfChanges(earlier, config, logger);
+    return settings;
   } finally {
     await pool.end();
   }
