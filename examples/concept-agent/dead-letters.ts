@@ -32,12 +32,13 @@ const ERROR_LENGTH = 1_000;
 interface Letter {
   readonly topic: string;
   readonly key?: Buffer;
-  readonly value?: Buffer;
+  /** Null where the record has none: the client refuses a message that does not say. */
+  readonly value: Buffer | null;
   readonly headers: Record<string, string>;
 }
 
 export function createDeadLetters({ brokers, topic, logger, stopping }: DeadLetterOptions): DeadLetters {
-  const producer = new Producer<Buffer, Buffer, string, string>({
+  const producer = new Producer<Buffer, Buffer | null, string, string>({
     ...connectionTo(brokers, 'concept-agent-dlq'),
     acks: -1,
     retries: 3,
@@ -98,7 +99,7 @@ function letterOf(topic: string, record: IncomingRecord, error: Error): Letter {
   return {
     topic,
     ...(record.key === undefined ? {} : { key: record.key }),
-    ...(record.value === undefined ? {} : { value: record.value }),
+    value: record.value ?? null,
     headers: {
       ...Object.fromEntries(record.headers),
       'dlq-error': `${error.name}: ${error.message}`.slice(0, ERROR_LENGTH).toWellFormed(),
@@ -111,7 +112,7 @@ function letterOf(topic: string, record: IncomingRecord, error: Error): Letter {
 
 /** What is too large stays where it was; the headers say where that is. */
 function withoutValue({ topic, headers, key }: Letter): Letter {
-  return { topic, headers: { ...headers, 'dlq-value': 'omitted' }, ...(key === undefined ? {} : { key }) };
+  return { topic, value: null, headers: { ...headers, 'dlq-value': 'omitted' }, ...(key === undefined ? {} : { key }) };
 }
 
 function isTooLarge(error: unknown): boolean {
