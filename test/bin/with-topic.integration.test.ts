@@ -1,10 +1,10 @@
-import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
 import { withTopic } from '../../src/bin/with-topic.ts';
 import { KafkaPublisher } from '../../src/kafka/publisher.ts';
 import { TopicError } from '../../src/kafka/topic.ts';
 import type { Service } from '../../src/service.ts';
+import { limitMessageBytes } from '../kafka/limit-message-bytes.ts';
 import { createRelayRig, sessions, upTo, versionsBySession, type RelayRig } from '../relay/relay-rig.ts';
 import { startTcpProxy, type TcpProxy } from '../relay/tcp-proxy.ts';
 
@@ -42,18 +42,8 @@ function relayWithTopic(partitions: number): Service {
   );
 }
 
-async function limitMessageBytes(bytes: number): Promise<void> {
-  const admin = new Admin({ clientId: 'test-admin', bootstrapBrokers: [...rig.kafka.brokers] });
-  const set = IncrementalAlterConfigOperationTypes.SET;
-  const configs = [{ name: 'max.message.bytes', value: String(bytes), configOperation: set }];
-  await admin.incrementalAlterConfigs({
-    resources: [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: rig.kafka.topic, configs }],
-  });
-  await admin.close();
-}
-
 test('a broker that comes later starts the relay, with batches of the size that its topic takes', async () => {
-  await limitMessageBytes(20_000);
+  await limitMessageBytes(rig.kafka, 20_000);
   const send = vi.spyOn(KafkaPublisher.prototype, 'send');
   const [session = ''] = sessions(1);
   await rig.insert(upTo(40).map((sequence) => ({ session, sequence, payload: 'x'.repeat(3_000) })));

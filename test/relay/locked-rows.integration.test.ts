@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
+import { limitMessageBytes } from '../kafka/limit-message-bytes.ts';
 import { createRelayRig, sessions, upTo, versionsBySession, type RelayRig } from './relay-rig.ts';
 
 let rig: RelayRig;
@@ -91,18 +91,8 @@ test('what was acknowledged of a locked row is remembered when the lease is lost
   await expectOnceEach(keys, 4);
 });
 
-async function limitMessageBytes(bytes: number): Promise<void> {
-  const admin = new Admin({ clientId: 'test-admin', bootstrapBrokers: [...rig.kafka.brokers] });
-  const set = IncrementalAlterConfigOperationTypes.SET;
-  const configs = [{ name: 'max.message.bytes', value: String(bytes), configOperation: set }];
-  await admin.incrementalAlterConfigs({
-    resources: [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: rig.kafka.topic, configs }],
-  });
-  await admin.close();
-}
-
 test('a refused row that an operator has locked is charged once it is free, and stops no other session', async () => {
-  await limitMessageBytes(20_000);
+  await limitMessageBytes(rig.kafka, 20_000);
   const keys = sessions(10);
   const [locked = ''] = keys;
   await rig.insert(

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest';
-import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
 import { KafkaPublisher } from '../../src/kafka/publisher.ts';
 import type { DeliveryMode } from '../../src/relay/ports.ts';
 import type { Relay } from '../../src/relay/relay.ts';
+import { limitMessageBytes } from '../kafka/limit-message-bytes.ts';
 import { createRelayRig, sessions, upTo, versionsBySession, type RelayRig, type TestEvent } from './relay-rig.ts';
 
 let rig: RelayRig;
@@ -72,28 +72,8 @@ test('the record carries key, value, headers and the time of sending', async () 
   expect(record?.timestamp).toBeGreaterThanOrEqual(before);
 });
 
-async function limitMessageBytes(bytes: number): Promise<void> {
-  const admin = new Admin({ clientId: 'test-admin', bootstrapBrokers: [...rig.kafka.brokers] });
-  await admin.incrementalAlterConfigs({
-    resources: [
-      {
-        resourceType: ConfigResourceTypes.TOPIC,
-        resourceName: rig.kafka.topic,
-        configs: [
-          {
-            name: 'max.message.bytes',
-            value: String(bytes),
-            configOperation: IncrementalAlterConfigOperationTypes.SET,
-          },
-        ],
-      },
-    ],
-  });
-  await admin.close();
-}
-
 test('a message that is too large fails after 1, 2 and 4 seconds and holds its session; the others flow', async () => {
-  await limitMessageBytes(20_000);
+  await limitMessageBytes(rig.kafka, 20_000);
   const keys = sessions(12);
   const [large = ''] = keys;
   const all = events(keys, 10).map((event) =>
@@ -115,7 +95,7 @@ test('a message that is too large fails after 1, 2 and 4 seconds and holds its s
     { sequence: 4, retry_count: 3, last_error: expect.stringContaining('MESSAGE_TOO_LARGE') as string },
   ]);
 
-  await limitMessageBytes(1_000_000);
+  await limitMessageBytes(rig.kafka, 1_000_000);
   await rig.database.query("UPDATE event_outbox SET status = 'PENDING' WHERE status = 'FAILED'");
   rig.wakeup.notify();
   await untilSent(120);
@@ -132,7 +112,7 @@ async function recordsOf(session: string): Promise<string[]> {
 }
 
 test('a discarded row goes out as a marker in its place, and frees its successors', async () => {
-  await limitMessageBytes(20_000);
+  await limitMessageBytes(rig.kafka, 20_000);
   const [session = ''] = sessions(1);
   await rig.insert([
     { session, sequence: 1, payload: 'x'.repeat(30_000) },
@@ -152,7 +132,7 @@ test('a discarded row goes out as a marker in its place, and frees its successor
 });
 
 test('told to discard what fails, the relay sends the marker by itself', async () => {
-  await limitMessageBytes(20_000);
+  await limitMessageBytes(rig.kafka, 20_000);
   const [session = ''] = sessions(1);
   await rig.insert(
     upTo(3).map((sequence) => ({ session, sequence, ...(sequence === 2 ? { payload: 'x'.repeat(30_000) } : {}) })),
