@@ -2,12 +2,14 @@ import { LocalInfrastructureError } from '../local/local-infrastructure-error.ts
 import { benchmarkApi } from './api/main.ts';
 import { benchmarkEndToEnd } from './end-to-end/main.ts';
 import { benchmarkRelay } from './relay/main.ts';
+import { benchmarkTextbook } from './textbook/main.ts';
 
 /** By name: what `npm run bench -- <name>` runs, with the arguments that follow. */
 const BENCHMARKS: ReadonlyMap<string, (args: readonly string[]) => Promise<void>> = new Map([
   ['api', benchmarkApi],
   ['relay', benchmarkRelay],
   ['end-to-end', benchmarkEndToEnd],
+  ['textbook', benchmarkTextbook],
 ]);
 
 const [name = '', ...args] = process.argv.slice(2);
