@@ -68,7 +68,18 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['@platformatic/kafka', 'pino'],
   },
 
-  observability: { rooms: SHARED, packages: ['pino', 'pino-pretty'] },
+  observability: {
+    rooms: [
+      'commands/ports.ts',
+      'operations/reconcile-figures.ts',
+      'outbox/operations/figures.ts',
+      'outbox/operations/ports.ts',
+      'relay/ports.ts',
+      'relay/relay-status.ts',
+      ...SHARED,
+    ],
+    packages: ['pino', 'pino-pretty', 'prom-client'],
+  },
   http: {
     rooms: ['genesis', 'commands', 'events', 'outbox', 'observability', ...SHARED],
     packages: ['@fastify/swagger', '@fastify/swagger-ui', 'fastify', 'jose', 'pino', 'typebox', 'uuid'],

@@ -1,10 +1,12 @@
 import { Deadlines } from '../commands/deadlines.ts';
 import { GroupCommit } from '../commands/group-commit.ts';
+import type { CommandStore } from '../commands/ports.ts';
 import { createUuidGenerator } from '../commands/uuid-generator.ts';
 import type { TokenKeys } from '../config.ts';
-import type { ReadinessCheck } from '../http/ports.ts';
+import type { HttpDependencies, ReadinessCheck } from '../http/ports.ts';
 import { createHttpServer } from '../http/server.ts';
 import { createTokenVerifier } from '../http/tokens.ts';
+import { measuredCommandStore } from '../observability/metrics/transaction-metrics.ts';
 import { createOperations } from '../outbox/operations/operations.ts';
 import { createCommandStore } from '../postgres/command-store.ts';
 import { ping } from '../postgres/ping.ts';
@@ -45,9 +47,11 @@ export async function startApi({
   wakeup,
   tokenKeys,
   relay,
+  metrics,
 }: ApiParts): Promise<string> {
   const pool = createPool(infrastructure.database, 'genesis-api', logger);
   await lifecycle.start(closing('pool', () => pool.end()));
+  metrics?.addPool('api', pool);
   const { requestTimeout } = config.http;
   const read = createRead(pool, requestTimeout * READ_SHARE);
   const { shards } = await untilAvailable('the database', () => readSettings(read), logger, signal);
@@ -58,11 +62,13 @@ export async function startApi({
     newId,
     queueTimeout: requestTimeout * QUEUE_SHARE,
     transactionTimeout: requestTimeout * TRANSACTION_SHARE,
+    onBatch: metrics?.api?.batches.batch,
   };
   const { queries, feed } = createReading(read, logger);
   await lifecycle.start(feed);
   const onCommit = wakeRelay(wakeup, relay, shards, createCommitNotifier(read, logger));
-  const groupCommit = new GroupCommit(createCommandStore(pool), settings, logger, onCommit);
+  const groupCommit = new GroupCommit(commandStore(pool, metrics), settings, logger, onCommit);
+  metrics?.api?.batches.watch(groupCommit);
   await lifecycle.start(groupCommit);
   const commands = withHints(groupCommit, feed);
   await lifecycle.start(new Deadlines(createOverdueRequests(read), commands, settings, logger));
@@ -75,11 +81,24 @@ export async function startApi({
     operations: createOperations(createOperationsStore(read, pool, requestTimeout * TRANSACTION_SHARE)),
     feed,
     readiness: () => readiness(() => ping(read), relay),
+    ...measuring(metrics),
     logger,
     newId,
   });
   await lifecycle.start(server);
   return server.address();
+}
+
+function commandStore(pool: ReturnType<typeof createPool>, metrics: Parts['metrics']): CommandStore {
+  const store = createCommandStore(pool);
+  const meter = metrics?.api?.transactions;
+  return meter === undefined ? store : measuredCommandStore(store, meter);
+}
+
+function measuring(metrics: Parts['metrics']): Pick<HttpDependencies, 'metrics' | 'meter'> {
+  if (metrics === null) return {};
+  const { page, api } = metrics;
+  return api === null ? { metrics: page } : { metrics: page, meter: api.http };
 }
 
 /** Wakes the relay in this process, and those elsewhere unless it holds all shards. */

@@ -1,14 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { createProgram } from '../cli/program.ts';
 import type { Actions } from '../cli/run.ts';
 import { ConfigError } from '../config.ts';
+import { version } from './version.ts';
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 /** Loaded when it is called: most sub-commands run no service. */
 const actions: Actions = {
   run: async (serviceType) => (await import('./run.ts')).run(serviceType, process.env),

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import type { LocalWakeup } from '../relay/local-wakeup.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import type { ProcessMetrics } from './metrics.ts';
 
 /** What the services of one process share. */
 export interface Parts {
@@ -13,6 +14,8 @@ export interface Parts {
   /** Aborts when the process is to stop: whoever waits for a dependency gives up. */
   readonly signal: AbortSignal;
   readonly wakeup: LocalWakeup;
+  /** Null: nobody could ask for them. */
+  readonly metrics: ProcessMetrics | null;
   /** Ends the process with this error: something that runs in the background found that it cannot go on. */
   readonly fail: (error: unknown) => void;
 }

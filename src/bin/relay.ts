@@ -1,10 +1,10 @@
 import { KafkaPublisher } from '../kafka/publisher.ts';
 import { KafkaTopicReader } from '../kafka/topic-reader.ts';
 import { KafkaTransactionalPublisher } from '../kafka/transactional-publisher.ts';
+import { measuredPublisher, measuredTransactions } from '../observability/metrics/measured-publisher.ts';
 import { CleanUp } from '../outbox/clean-up.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
-import { readEarlierRuns } from '../postgres/earlier-runs.ts';
 import { createRelayGroup } from '../postgres/relay-group.ts';
 import { createSettledRows } from '../postgres/settled-rows.ts';
 import { readSettings, type DatabaseSettings } from '../postgres/settings.ts';
@@ -15,7 +15,6 @@ import { Relay } from '../relay/relay.ts';
 import { closing } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
 import { untilAvailable } from './until-available.ts';
-import { warnOfChanges } from './warn-of-changes.ts';
 import { askSendLimit, withTopic } from './with-topic.ts';
 
 /** Milliseconds that the database may take to tell its settings. */
@@ -30,14 +29,17 @@ export async function startRelay(parts: Parts): Promise<Relay> {
   const distantCommits = new DatabaseWakeup(infrastructure.database.url, logger);
   await lifecycle.start(distantCommits);
   const { kafka } = infrastructure;
+  const meter = parts.metrics?.relay ?? null;
+  const publisher = new KafkaPublisher(kafka);
+  const transactions = new KafkaTransactionalPublisher(kafka);
   const relay = new Relay(
     {
       group: createRelayGroup(infrastructure.database.url, {
         onStandby: () => logger.info('a relay of an earlier version is at work: standing by until it ends'),
       }),
-      publisher: new KafkaPublisher(kafka),
+      publisher: meter === null ? publisher : measuredPublisher(publisher, meter),
       probe: new KafkaPublisher(kafka, { clientId: 'genesis-relay-probe' }),
-      transactions: new KafkaTransactionalPublisher(kafka),
+      transactions: meter === null ? transactions : measuredTransactions(transactions, meter),
       reader: new KafkaTopicReader(kafka),
       wakeup: either(parts.wakeup, distantCommits),
       logger,
@@ -46,18 +48,23 @@ export async function startRelay(parts: Parts): Promise<Relay> {
       ...config.relay,
       askMaxPartitionBytes: () => askSendLimit(kafka, shards, parts.signal),
       onPublished: (published) => tellPublished(parts, published),
+      onClaim: meter?.claimed,
+      onMark: meter?.marked,
+      onAcknowledged: meter?.acknowledged,
     },
   );
+  meter?.watch(relay);
   await lifecycle.start(withTopic(relay, parts, shards));
   await startCleanUp(parts);
   return relay;
 }
 
-async function startCleanUp({ config, infrastructure, lifecycle, logger }: Parts): Promise<void> {
+async function startCleanUp({ config, infrastructure, lifecycle, logger, metrics }: Parts): Promise<void> {
   const { retention } = config.outbox;
   if (retention === null) return;
   const pool = createPool({ ...infrastructure.database, poolSize: 1 }, 'genesis-clean-up', logger);
   await lifecycle.start(closing('clean-up pool', () => pool.end()));
+  metrics?.addPool('clean-up', pool);
   await lifecycle.start(new CleanUp(createSettledRows(createRead(pool, CLEAN_UP_LIMIT)), { retention }, logger));
 }
 
@@ -73,7 +80,6 @@ function either(one: Wakeup, other: Wakeup): Wakeup {
   };
 }
 
-/** Before the relay joins: its joining sweeps out who was there. */
 async function readShards({ config, infrastructure, logger, signal }: Parts): Promise<DatabaseSettings> {
   const pool = createPool({ ...infrastructure.database, poolSize: 1 }, 'genesis-relay-start', logger);
   try {

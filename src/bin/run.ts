@@ -56,9 +56,11 @@ function armGrace(): void {
 }
 
 /** What a service needs is loaded with it: a relay does not carry the API around. */
-async function startServices(shared: Omit<Parts, 'wakeup'>): Promise<void> {
+async function startServices(shared: Omit<Parts, 'wakeup' | 'metrics'>): Promise<void> {
   const { config, infrastructure, lifecycle, logger } = shared;
-  const parts: Parts = { ...shared, wakeup: createLocalWakeup() };
+  const listens = config.serviceType !== 'message-relay' || config.relay.healthPort !== null;
+  const metrics = listens ? await (await import('./metrics.ts')).startMetrics(shared) : null;
+  const parts: Parts = { ...shared, wakeup: createLocalWakeup(), metrics };
   const relay = config.serviceType === 'api-gateway' ? null : await startRelay(parts);
   const tokenKeys = config.tokenKeys ?? (await developmentKeys(parts));
   const api = config.serviceType === 'message-relay' ? null : await startApi({ ...parts, tokenKeys, relay });
@@ -83,11 +85,17 @@ async function startRelay(parts: Parts): Promise<Relay> {
 }
 
 /** A relay without API tells its health by itself, if it is told where. */
-async function startHealth({ config, lifecycle, logger }: Parts, relay: Relay): Promise<void> {
+async function startHealth({ config, lifecycle, logger, metrics }: Parts, relay: Relay): Promise<void> {
   const { healthPort: port } = config.relay;
   if (port === null) return;
   await lifecycle.start(
-    createHealthServer({ host: config.http.host, port, readiness: () => [relayCheck(relay)], logger }),
+    createHealthServer({
+      host: config.http.host,
+      port,
+      readiness: () => [relayCheck(relay)],
+      ...(metrics === null ? {} : { metrics: metrics.page }),
+      logger,
+    }),
   );
 }
 

@@ -23,6 +23,8 @@ export interface GroupCommitSettings extends BatchSettings {
   readonly queueTimeout: number;
   /** Milliseconds that a transaction may take. */
   readonly transactionTimeout: number;
+  /** Told of each batch how many milliseconds its commands have waited. For measurements; must not throw. */
+  readonly onBatch?: ((waited: readonly number[]) => void) | undefined;
 }
 
 interface Waiting {
@@ -68,6 +70,11 @@ export class GroupCommit implements Service, CommandService {
     this.#onCommit = onCommit;
   }
 
+  /** Commands that wait for a transaction. */
+  get waiting(): number {
+    return this.#queue.length + this.#deferred.size;
+  }
+
   start(): Promise<void> {
     this.#accepting = true;
     return Promise.resolve();
@@ -87,7 +94,7 @@ export class GroupCommit implements Service, CommandService {
 
   execute(request: CommandRequest): Promise<CommandOutcome> {
     if (!this.#accepting) return Promise.reject(stopping());
-    if (this.#queue.length + this.#deferred.size >= this.#settings.queueMax) {
+    if (this.waiting >= this.#settings.queueMax) {
       return Promise.reject(
         new GenesisError('OVERLOADED', 'Too many commands are waiting. Nothing was written; try again.'),
       );
@@ -123,6 +130,7 @@ export class GroupCommit implements Service, CommandService {
       }
       const batch = this.#take();
       if (batch.length === 0) break;
+      this.#settings.onBatch?.(this.#waited(batch));
       const run = this.#run(batch).finally(() => {
         this.#running.delete(run);
         this.#lookSoon();
@@ -160,6 +168,11 @@ export class GroupCommit implements Service, CommandService {
     this.#queue = left;
     for (const { request } of batch) this.#busySessions.add(request.sessionId);
     return batch;
+  }
+
+  #waited(batch: readonly Waiting[]): number[] {
+    const arrival = performance.now() + this.#settings.queueTimeout;
+    return batch.map(({ expiresAt }) => arrival - expiresAt);
   }
 
   /** Neither a full set of transactions nor a busy session keeps a command waiting past its time. */

@@ -10,6 +10,7 @@ import { malformed, parseJsonBody } from './json-body.ts';
 import { registerOpenApi } from './openapi/document.ts';
 import { registerReader } from './openapi/reader.ts';
 import { registerOpsRoutes } from './ops-routes.ts';
+import { measureAnswer, measureRefusal } from './measure.ts';
 import { DEFAULT_LIMITS, type HttpDependencies, type HttpLimits } from './ports.ts';
 import { registerQueryRoutes } from './query-routes.ts';
 import { createRateLimit, rateLimited } from './rate-limit.ts';
@@ -51,6 +52,7 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
   app.addHook('onRequest', (request, _reply, done) => done(refusalBeforeRouting(request, noRoute)));
   app.addHook('onResponse', (request, reply, done) => {
     logRequest(dependencies.logger, request, reply);
+    measureAnswer(dependencies.meter, request, reply);
     done();
   });
   app.setErrorHandler((error, request, reply) => fail(dependencies, error, request, reply));
@@ -140,12 +142,13 @@ function readOnlyJson(app: FastifyInstance): void {
 }
 
 function fail(
-  { logger }: HttpDependencies,
+  { logger, meter }: HttpDependencies,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
   const refusal = asGenesisError(error);
   logFailure(logger, refusal, request);
+  measureRefusal(meter, request, refusal.code);
   return sendProblem(refusal, request, reply);
 }

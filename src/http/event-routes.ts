@@ -12,7 +12,7 @@ import { named } from './openapi/operations.ts';
 import { sessionIdOf, SESSIONS } from './paths.ts';
 import type { HttpDependencies } from './ports.ts';
 import { registerReads } from './read-scope.ts';
-import { principalOf } from './request-context.ts';
+import { contextOf, principalOf } from './request-context.ts';
 import { lastEventIdOf } from './request-headers.ts';
 import { EventListQuery, EventListSchema, PAGE, SessionParams } from './schemas.ts';
 import { visibleSession } from './visible-session.ts';
@@ -90,6 +90,7 @@ function openStream(
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     if (value !== undefined) reply.raw.setHeader(name, value);
   }
+  contextOf(request).streaming = true;
   reply.hijack();
   streams.open(reply.raw, { position, expiresAt });
   return reply;

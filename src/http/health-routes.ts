@@ -4,10 +4,10 @@ import { named } from './openapi/operations.ts';
 import type { HttpDependencies, ReadinessCheck } from './ports.ts';
 import { sendProblem } from './send-problem.ts';
 
-type Dependencies = Pick<HttpDependencies, 'readiness' | 'logger' | 'config'>;
+type Dependencies = Pick<HttpDependencies, 'readiness' | 'logger' | 'config' | 'metrics'>;
 type Log = Dependencies['logger'];
 
-/** For whoever runs this process: does it live, can it work. Neither needs a token, neither says more than names. */
+/** For whoever runs this process: does it live, can it work, what does it do. None needs a token, none says more than names and numbers. */
 export function registerHealthRoutes(app: FastifyInstance, dependencies: Dependencies): void {
   // Asks nobody: a process must not be killed because its database is away.
   app.get('/livez', named('getLiveness'), async () => ({ status: 'ok' }));
@@ -20,6 +20,11 @@ export function registerHealthRoutes(app: FastifyInstance, dependencies: Depende
     if (failing.length === 0) return { status: 'ready', checks: checks.map(withoutDetail) };
     const details = { checks: checks.map(withoutDetail) };
     return sendProblem(new GenesisError('UNAVAILABLE', `Not ready: ${namesOf(failing)}`, details), request, reply);
+  });
+
+  app.get('/metrics', named('getMetrics'), async (_request, reply) => {
+    const { contentType, text } = (await dependencies.metrics?.()) ?? { contentType: 'text/plain', text: '' };
+    return reply.header('content-type', contentType).header('cache-control', 'no-store').send(text);
   });
 }
 

@@ -3,13 +3,15 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import type { Service } from '../service.ts';
-import type { ReadinessCheck } from './ports.ts';
+import type { MetricsPage, ReadinessCheck } from './ports.ts';
 
 export interface HealthServerOptions {
   readonly host: string;
   /** 0: a free one. */
   readonly port: number;
   readonly readiness: () => readonly ReadinessCheck[];
+  /** As for the API. */
+  readonly metrics?: () => Promise<MetricsPage>;
   readonly logger: Logger;
 }
 
@@ -18,8 +20,8 @@ export type HealthServer = Service & {
   address(): string;
 };
 
-/** `/livez` and `/readyz` of a process that has no API. Nothing else is answered. */
-export function createHealthServer({ host, port, readiness, logger }: HealthServerOptions): HealthServer {
+/** `/livez`, `/readyz` and `/metrics` of a process that has no API. Nothing else is answered. */
+export function createHealthServer({ host, port, readiness, metrics, logger }: HealthServerOptions): HealthServer {
   let server: Server | null = null;
   const address = () => {
     const bound = server?.address() as AddressInfo | null | undefined;
@@ -31,9 +33,14 @@ export function createHealthServer({ host, port, readiness, logger }: HealthServ
     address,
     async start() {
       server = createServer((request, response) => {
-        const { status, body } = answer(request.url ?? '', readiness);
-        response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-        response.end(JSON.stringify(body));
+        answer(request.url ?? '', readiness, metrics).then(
+          ({ status, contentType, body }) =>
+            response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' }).end(body),
+          (error: unknown) => {
+            logger.error({ err: error }, 'health or metrics cannot be told');
+            response.writeHead(500).end();
+          },
+        );
       });
       server.listen(port, host);
       try {
@@ -54,11 +61,29 @@ export function createHealthServer({ host, port, readiness, logger }: HealthServ
   };
 }
 
-function answer(url: string, readiness: () => readonly ReadinessCheck[]): { status: number; body: unknown } {
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+async function answer(
+  url: string,
+  readiness: HealthServerOptions['readiness'],
+  metrics: HealthServerOptions['metrics'],
+): Promise<Answer> {
   const [path] = url.split('?');
-  if (path === '/livez') return { status: 200, body: { status: 'ok' } };
-  if (path !== '/readyz') return { status: 404, body: { status: 'not found: /livez and /readyz are here' } };
+  if (path === '/livez') return json(200, { status: 'ok' });
+  if (path === '/metrics' && metrics !== undefined) {
+    const { contentType, text } = await metrics();
+    return { status: 200, contentType, body: text };
+  }
+  if (path !== '/readyz') return json(404, { status: 'not found: /livez, /readyz and /metrics are here' });
   const checks = readiness();
   const ready = checks.every(({ ok }) => ok);
-  return { status: ready ? 200 : 503, body: { status: ready ? 'ready' : 'not ready', checks } };
+  return json(ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', checks });
+}
+
+function json(status: number, body: unknown): Answer {
+  return { status, contentType: 'application/json', body: JSON.stringify(body) };
 }

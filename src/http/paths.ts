@@ -3,6 +3,8 @@ import type { CommandId, SessionId } from '../genesis/ids.ts';
 
 /** Where sessions live. */
 export const SESSIONS = '/api/v1/genesis/sessions';
+/** Where commands for a session go, as a route. */
+export const COMMANDS = `${SESSIONS}/:session_id/commands`;
 /** What operators do. */
 export const OPS = '/api/v1/ops';
 

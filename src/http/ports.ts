@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import type { CommandService } from '../commands/ports.ts';
 import type { HttpConfig } from '../config.ts';
+import type { ErrorCode } from '../errors.ts';
 import type { FollowEvents } from '../events/event-feed.ts';
 import type { Queries } from '../events/ports.ts';
+import type { CommandType } from '../genesis/commands.ts';
 import type { SessionId } from '../genesis/ids.ts';
 import type { Session } from '../genesis/session.ts';
 import type { Operations } from '../outbox/operations/operations.ts';
@@ -55,6 +57,26 @@ export const DEFAULT_LIMITS: HttpLimits = {
   stopGrace: 5_000,
 };
 
+/** What the API tells of its work, for measurements. Called for every request: must be cheap, and must not throw. */
+export interface HttpMeter {
+  /**
+   * A request was answered, other than by a stream.
+   * @param route As it is registered, e.g. `/livez`; null: there is none.
+   * @param status Its class, e.g. `2xx`; `aborted`: the client had gone before the end of the answer.
+   * @param milliseconds Since its arrival.
+   */
+  answered(method: string, route: string | null, status: string, milliseconds: number): void;
+  accepted(command: CommandType, replayed: boolean): void;
+  /** @param command Null: it was refused before it was known which one. */
+  refused(command: CommandType | null, code: ErrorCode): void;
+}
+
+/** Metrics as text, and how it is written. */
+export interface MetricsPage {
+  readonly contentType: string;
+  readonly text: string;
+}
+
 /** What the HTTP API is wired to. */
 export interface HttpDependencies {
   readonly config: HttpConfig;
@@ -68,6 +90,9 @@ export interface HttpDependencies {
   readonly feed: FollowEvents;
   /** Asks every dependency; each answer within the request time limit counts, later ones do not. */
   readonly readiness: () => Promise<readonly ReadinessCheck[]>;
+  /** What GET /metrics answers; within a second, whatever is away. Absent: nothing is measured. */
+  readonly metrics?: () => Promise<MetricsPage>;
+  readonly meter?: HttpMeter;
   readonly logger: Logger;
   /** A new UUIDv7, in lower case. */
   newId(): string;

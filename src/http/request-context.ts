@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
+import type { CommandType } from '../genesis/commands.ts';
 import { parseTraceparent } from './trace-context.ts';
 import { unauthenticated, type Principal } from './tokens.ts';
 
@@ -11,6 +12,10 @@ export interface RequestContext {
   readonly traceparent: string | null;
   /** Null until the token was judged, and on routes that need none. */
   principal: Principal | null;
+  /** Null: it is no command for a session, or not known yet. */
+  commandType: CommandType | null;
+  /** It is answered by a stream of events. */
+  streaming: boolean;
 }
 
 declare module 'fastify' {
@@ -40,5 +45,11 @@ export function newTraceId(): string {
 
 function createContext(header: string | string[] | undefined): RequestContext {
   const trace = parseTraceparent(typeof header === 'string' ? header : undefined);
-  return { traceId: trace?.traceId ?? newTraceId(), traceparent: trace?.traceparent ?? null, principal: null };
+  return {
+    traceId: trace?.traceId ?? newTraceId(),
+    traceparent: trace?.traceparent ?? null,
+    principal: null,
+    commandType: null,
+    streaming: false,
+  };
 }

@@ -8,7 +8,7 @@ import { commandTypeOf, judgeCommand, judgeCreation, type Judged } from './comma
 import { fingerprintOf } from './fingerprint.ts';
 import { malformed } from './json-body.ts';
 import { named } from './openapi/operations.ts';
-import { commandPath, sessionIdOf, sessionPath, SESSIONS } from './paths.ts';
+import { commandPath, COMMANDS, sessionIdOf, sessionPath, SESSIONS } from './paths.ts';
 import type { HttpDependencies } from './ports.ts';
 import { errorOfRefusal } from './refusals.ts';
 import { contextOf, principalOf } from './request-context.ts';
@@ -20,7 +20,7 @@ import { visibleSession } from './visible-session.ts';
 const POLL_AFTER = '2';
 
 type SessionRequest = FastifyRequest<{ Params: { session_id: string } }>;
-type Dependencies = Pick<HttpDependencies, 'commands' | 'sessions' | 'newId'>;
+type Dependencies = Pick<HttpDependencies, 'commands' | 'sessions' | 'newId' | 'meter'>;
 
 /**
  * Creating a session, reading it, sending it commands. The order of checks is the specification's: 400, 403, 404, 422, and the
@@ -31,7 +31,7 @@ export function registerSessionRoutes(app: FastifyInstance, dependencies: Depend
   app.get(`${SESSIONS}/:session_id`, named('readSession'), (request: SessionRequest, reply) =>
     readSession(dependencies, request, reply),
   );
-  app.post(`${SESSIONS}/:session_id/commands`, named('sendCommand'), (request: SessionRequest, reply) =>
+  app.post(COMMANDS, named('sendCommand'), (request: SessionRequest, reply) =>
     sendCommand(dependencies, request, reply),
   );
 }
@@ -66,6 +66,7 @@ async function sendCommand(dependencies: Dependencies, request: SessionRequest, 
   const key = idempotencyKeyOf(request.headers);
   const ifMatch = ifMatchOf(request.headers);
   const type = commandTypeOf(request.body);
+  contextOf(request).commandType = type;
   const actor = actorFor(principalOf(request), type);
   const judged = judgeCommand(type, request.body);
   // Whose the session is, the command service finds out under the lock. Only a faulty command must be told it beforehand: a
@@ -100,7 +101,11 @@ interface Envelope {
 }
 
 /** Sends a command in; its answer, or the error of its refusal. */
-async function execute({ commands, newId }: Dependencies, envelope: Envelope, reply: FastifyReply): Promise<Answer> {
+async function execute(
+  { commands, newId, meter }: Dependencies,
+  envelope: Envelope,
+  reply: FastifyReply,
+): Promise<Answer> {
   const { request, actor, command, sessionId, ifMatch } = envelope;
   const outcome = await commands.execute({
     commandId: newId() as CommandId,
@@ -112,6 +117,7 @@ async function execute({ commands, newId }: Dependencies, envelope: Envelope, re
     traceparent: contextOf(request).traceparent,
   });
   if (outcome.kind === 'refused') throw errorOfRefusal(outcome.refusal, command.type);
+  meter?.accepted(command.type, outcome.replayed);
   reply.header('etag', etagOf(outcome.answer.version));
   if (outcome.replayed) reply.header('idempotency-replayed', 'true');
   return outcome.answer;

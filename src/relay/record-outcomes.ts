@@ -19,6 +19,9 @@ export interface RecorderOptions {
   readonly backoff: BackoffBounds;
   readonly onFailed: OnFailed;
   readonly onPublished: (published: Published) => void;
+  /** Told once of what the broker has acknowledged, directly after; and of each mark. For measurements; must not throw. */
+  readonly onAcknowledged?: ((published: readonly Published[]) => void) | undefined;
+  readonly onMark?: ((mark: { readonly rows: number; readonly milliseconds: number }) => void) | undefined;
 }
 
 /** A row that the broker refused alone. */
@@ -88,6 +91,7 @@ export class OutcomeRecorder {
   acknowledged(published: readonly Published[]): void {
     const known = new Set(this.#unmarked.map(({ row }) => row.id));
     for (const one of published) if (!known.has(one.row.id)) this.#unmarked.push(one);
+    this.#options.onAcknowledged?.(published);
   }
 
   /**
@@ -104,7 +108,9 @@ export class OutcomeRecorder {
   async #markAll(store: OutboxStore, signal: AbortSignal): Promise<readonly Published[]> {
     const marking = this.#unmarked;
     if (marking.length === 0) return [];
+    const began = performance.now();
     const locked = new Set(await this.#persist(() => store.markSent(marking.map(({ sent }) => sent)), signal));
+    this.#options.onMark?.({ rows: marking.length - locked.size, milliseconds: performance.now() - began });
     const marked = locked.size === 0 ? marking : marking.filter(({ row }) => !locked.has(row.id));
     const settled = new Set(marked);
     this.#unmarked = this.#unmarked.filter((one) => !settled.has(one));

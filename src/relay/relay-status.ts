@@ -13,8 +13,11 @@ export interface RelayStatus {
   readonly lastProgressAt: number | null;
   /** What went wrong last; null as long as nothing has. */
   readonly lastError: string | null;
-  /** Rows marked SENT, retries scheduled and rows marked FAILED since the start. */
+  /** Rows marked SENT since the start. */
   readonly published: number;
+  /** Of those published: found in the topic when its end was read back, and not sent a second time. */
+  readonly found: number;
+  /** Retries scheduled and rows marked FAILED, likewise. */
   readonly retried: number;
   readonly failed: number;
   /** Why it may not join: relays with another delivery mode are at work. Null: it may. */
@@ -54,6 +57,7 @@ export class StatusBoard {
     lastProgressAt: null,
     lastError: null,
     published: 0,
+    found: 0,
     retried: 0,
     failed: 0,
     refused: null,
@@ -129,6 +133,12 @@ export class StatusBoard {
 
   published(count: number): void {
     this.#status = { ...this.#status, published: this.#status.published + count, lastProgressAt: Date.now() };
+  }
+
+  /** Marked SENT without being sent: the topic held them. */
+  found(count: number): void {
+    this.published(count);
+    this.#status = { ...this.#status, found: this.#status.found + count };
   }
 
   retried(error: string): void {

@@ -20,7 +20,7 @@ import {
   type TransactionalPublisher,
   type Wakeup,
 } from './ports.ts';
-import { OutcomeRecorder, type Published } from './record-outcomes.ts';
+import { OutcomeRecorder, type Published, type RecorderOptions } from './record-outcomes.ts';
 import { StatusBoard, type RelayStatus } from './relay-status.ts';
 import { WorkSignal } from './wait-for-work.ts';
 
@@ -52,6 +52,8 @@ export interface RelayOptions extends Omit<RelayConfig, 'healthPort'> {
   /** Called once per row after it was marked SENT, in order. Must not throw. */
   readonly onPublished?: (published: Published) => void;
   readonly onClaim?: DrainOptions['onClaim'];
+  readonly onAcknowledged?: RecorderOptions['onAcknowledged'];
+  readonly onMark?: RecorderOptions['onMark'];
 }
 
 const BACKOFF: BackoffBounds = { first: 200, most: 10_000 };
@@ -82,6 +84,8 @@ export class Relay implements Service {
       backoff,
       onFailed: options.onFailed,
       onPublished: (published) => onPublished?.(published),
+      onAcknowledged: options.onAcknowledged,
+      onMark: options.onMark,
     });
   }
 

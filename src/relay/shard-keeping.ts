@@ -212,7 +212,7 @@ export class ShardKeeping {
       return;
     }
     if (result.found > 0) {
-      board.published(result.found);
+      board.found(result.found);
       logger.info({ shard: owned.shard, found: result.found }, 'marked events that the topic already holds');
     }
     // Meanwhile a send failed: the partition may hold more than was read.

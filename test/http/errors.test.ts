@@ -168,7 +168,7 @@ describe('a defect', () => {
 });
 
 describe('requests that no route takes', () => {
-  it.each(['/', '/api', '/api/v1/genesis', `${SESSIONS}/${SESSION_ID}/command`, '/livez/x', '/metrics'])(
+  it.each(['/', '/api', '/api/v1/genesis', `${SESSIONS}/${SESSION_ID}/command`, '/livez/x', '/metrics/x'])(
     '%s is 404 NOT_FOUND',
     async (url) => {
       const answer = await get(createApi(), url);

@@ -56,6 +56,7 @@ const STATUS: RelayStatus = {
   lastProgressAt: null,
   lastError: null,
   published: 0,
+  found: 0,
   retried: 0,
   failed: 0,
   refused: null,

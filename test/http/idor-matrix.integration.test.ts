@@ -179,7 +179,7 @@ describe('who may what with a session of alice’s', () => {
 
 /** Health, and the documentation: read by whoever asks. Everything else must be in the matrix. */
 function isPublic(route: string): boolean {
-  return /^(?:GET|HEAD) \/(?:livez|readyz|openapi\.json|docs(?:\/.*)?)$/.test(route);
+  return /^(?:GET|HEAD) \/(?:livez|readyz|metrics|openapi\.json|docs(?:\/.*)?)$/.test(route);
 }
 
 describe('lists', () => {

@@ -94,4 +94,12 @@ export const READS = {
     answers: { 200: { description: 'It can', content: json('Readiness') } },
     errors: ['UNAVAILABLE'],
   },
+  getMetrics: {
+    tag: 'health',
+    summary: 'What does it do?',
+    description: "Figures in Prometheus' text format; docs/metrics.md explains each.",
+    open: true,
+    answers: { 200: { description: 'They are', content: { 'text/plain': { schema: { type: 'string' } } } } },
+    errors: [],
+  },
 } as const satisfies Readonly<Record<string, Operation>>;
