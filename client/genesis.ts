@@ -1931,6 +1931,65 @@ export const getReadiness = async ( options?: Parameters<typeof call>[1]): Promi
 
 
 
+export type getMetricsResponse200 = {
+  data: string
+  status: 200
+}
+
+export type getMetricsResponse400 = {
+  data: MalformedRequestProblem
+  status: 400
+}
+
+export type getMetricsResponse408 = {
+  data: MalformedRequestProblem
+  status: 408
+}
+
+export type getMetricsResponse431 = {
+  data: MalformedRequestProblem
+  status: 431
+}
+
+export type getMetricsResponse500 = {
+  data: InternalErrorProblem
+  status: 500
+}
+
+export type getMetricsResponseSuccess = (getMetricsResponse200) & {
+  headers: Headers;
+};
+export type getMetricsResponseError = (getMetricsResponse400 | getMetricsResponse408 | getMetricsResponse431 | getMetricsResponse500) & {
+  headers: Headers;
+};
+
+export type getMetricsResponse = (getMetricsResponseSuccess | getMetricsResponseError)
+
+export const getGetMetricsUrl = () => {
+
+
+
+
+  return `/metrics`
+}
+
+/**
+ * Figures in Prometheus' text format; docs/metrics.md explains each.
+ * @summary What does it do?
+ */
+export const getMetrics = async ( options?: Parameters<typeof call>[1]): Promise<getMetricsResponse> => {
+
+  return call<getMetricsResponse>(getGetMetricsUrl(),
+  {
+    ...options,
+    method: 'GET'
+
+
+  }
+);}
+
+
+
 export type createSessionResponse201 = {
   data: Session
   status: 201

@@ -5,6 +5,7 @@ import { measuredPublisher, measuredTransactions } from '../observability/metric
 import { CleanUp } from '../outbox/clean-up.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
+import { readEarlierRuns } from '../postgres/earlier-runs.ts';
 import { createRelayGroup } from '../postgres/relay-group.ts';
 import { createSettledRows } from '../postgres/settled-rows.ts';
 import { readSettings, type DatabaseSettings } from '../postgres/settings.ts';
@@ -15,6 +16,7 @@ import { Relay } from '../relay/relay.ts';
 import { closing } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
 import { untilAvailable } from './until-available.ts';
+import { warnOfChanges } from './warn-of-changes.ts';
 import { askSendLimit, withTopic } from './with-topic.ts';
 
 /** Milliseconds that the database may take to tell its settings. */
@@ -80,6 +82,7 @@ function either(one: Wakeup, other: Wakeup): Wakeup {
   };
 }
 
+/** Before the relay joins: its joining sweeps out who was there. */
 async function readShards({ config, infrastructure, logger, signal }: Parts): Promise<DatabaseSettings> {
   const pool = createPool({ ...infrastructure.database, poolSize: 1 }, 'genesis-relay-start', logger);
   try {
