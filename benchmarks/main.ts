@@ -2,6 +2,7 @@ import { LocalInfrastructureError } from '../local/local-infrastructure-error.ts
 import { benchmarkApi } from './api/main.ts';
 import { benchmarkEndToEnd } from './end-to-end/main.ts';
 import { benchmarkRelay } from './relay/main.ts';
+import { benchmarkSse } from './sse/main.ts';
 import { benchmarkTextbook } from './textbook/main.ts';
 
 /** By name: what `npm run bench -- <name>` runs, with the arguments that follow. */
@@ -9,6 +10,7 @@ const BENCHMARKS: ReadonlyMap<string, (args: readonly string[]) => Promise<void>
   ['api', benchmarkApi],
   ['relay', benchmarkRelay],
   ['end-to-end', benchmarkEndToEnd],
+  ['sse', benchmarkSse],
   ['textbook', benchmarkTextbook],
 ]);
 

@@ -8,7 +8,7 @@ export interface Author {
 }
 
 /** An author's feedback on the current stage. */
-export const FEEDBACK = JSON.stringify({
+const FEEDBACK = JSON.stringify({
   command_type: 'SubmitFeedback',
   payload: {
     feedback: 'The second concept is close. Let the river remember who crossed it, and keep the ending open.',
@@ -29,8 +29,8 @@ export interface PostPlan {
   /** Commands per second, whether or not they are answered. */
   readonly rate: number;
   readonly seconds: number;
-  /** The answer is there. */
-  readonly onAccepted: (commandId: string, author: Author) => void;
+  /** The answer is there; its request began at `sentAt`, by the monotonic clock. */
+  readonly onAccepted: (commandId: string, sentAt: number) => void;
 }
 
 const MOST_CONNECTIONS = 128;
@@ -51,11 +51,12 @@ export async function postCommands({ address, authors, rate, seconds, onAccepted
   const pending: Promise<void>[] = [];
   let [accepted, refused] = [0, 0];
   const send = async (author: Author): Promise<void> => {
+    const sentAt = performance.now();
     const commandId = await post(agent, address, author).catch(() => null);
     if (commandId === null) refused += 1;
     else {
       accepted += 1;
-      onAccepted(commandId, author);
+      onAccepted(commandId, sentAt);
     }
   };
   const began = performance.now();
