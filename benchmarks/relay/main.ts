@@ -8,6 +8,7 @@ import { DebeziumPeer } from '../debezium/peer.ts';
 import { debeziumRuntime } from '../debezium/runtime.ts';
 import { describeMachine } from '../machine.ts';
 import { measureDrain } from './drain.ts';
+import { measureHeld } from './held.ts';
 import { measureIdle } from './idle.ts';
 import { measureLatency } from './latency.ts';
 import { PEERS } from './peers.ts';
@@ -23,7 +24,9 @@ const USAGE = `npm run bench -- relay [drain] [latency] [idle]      default: all
                          (wal_level=logical), Kafka Connect standalone with the outbox event router, the same broker; timed like
                          the relay, from the first record to the last. Needs Java 17 and, once, Maven
 npm run bench -- relay soak --rows N [--open-transaction] [--payload BYTES] [--delivery MODE]
-       rows through the table, writers and relay at once: is the last claim as quick as the first?`;
+       rows through the table, writers and relay at once: is the last claim as quick as the first?
+npm run bench -- relay held --rows N [--delivery MODE]
+       so many rows wait behind a FAILED one: are the claims of other sessions as quick as before?`;
 
 const MODES = ['at-least-once', 'exactly-once'] as const;
 
@@ -104,6 +107,10 @@ async function measure(stage: Stage, { values, modes, parts }: Options, peer: De
         openTransaction,
         delivery,
       });
+    } else if (part === 'held') {
+      for (const delivery of modes) {
+        await measureHeld(stage, { rows: Number(values.rows), payload: Number(values.payload), delivery });
+      }
     } else throw new Error(`there is no part ${part}\n${USAGE}`);
   }
 }

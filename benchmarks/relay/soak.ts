@@ -109,7 +109,7 @@ async function holdTransaction(databaseUrl: string): Promise<pg.Client> {
   return client;
 }
 
-function summary(claims: readonly SoakClaim[]): {
+export function summary(claims: readonly SoakClaim[]): {
   readonly p50: number;
   readonly p99: number;
   readonly claims: number;
@@ -118,7 +118,7 @@ function summary(claims: readonly SoakClaim[]): {
   return { p50: percentile(times, 0.5), p99: percentile(times, 0.99), claims: times.length };
 }
 
-function told({ p50, p99 }: { readonly p50: number; readonly p99: number }): string {
+export function told({ p50, p99 }: { readonly p50: number; readonly p99: number }): string {
   return `${p50.toFixed(1)}/${p99.toFixed(1)}`;
 }
 
