@@ -22,10 +22,6 @@ function statOf(pid: number | 'self'): Stat | null {
   }
 }
 
-export function parentOf(pid: number): number {
-  return statOf(pid)?.parent ?? 0;
-}
-
 /** Microseconds of CPU that a process has used. */
 export function cpuOf(pid: number): number {
   return statOf(pid)?.own ?? 0;

@@ -29,7 +29,7 @@ interface Summary {
 }
 
 /** What is sent: an author's feedback on the current stage. */
-const BODY = JSON.stringify({
+export const COMMAND_BODY = JSON.stringify({
   command_type: 'SubmitFeedback',
   payload: {
     feedback: 'The second concept is close. Let the river remember who crossed it, and keep the ending open.',
@@ -41,7 +41,15 @@ export async function applyLoad(stage: Stage, connections: number, seconds: numb
   const before = spent(stage);
   const script = join(import.meta.dirname, 'commands.lua');
   const load = ['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '--timeout', '10s'];
-  const output = await runProgram('wrk', [...load, '-s', script, stage.api.address, '--', stage.sessionsFile, BODY]);
+  const output = await runProgram('wrk', [
+    ...load,
+    '-s',
+    script,
+    stage.api.address,
+    '--',
+    stage.sessionsFile,
+    COMMAND_BODY,
+  ]);
   const after = spent(stage);
   const summary = JSON.parse(/^\{.*\}$/mu.exec(output)?.[0] ?? 'null') as Summary | null;
   if (summary === null) throw new Error(`wrk told no figures:\n${output}`);
@@ -60,6 +68,6 @@ export async function applyLoad(stage: Stage, connections: number, seconds: numb
   };
 }
 
-function spent({ api, postmaster }: Stage) {
+export function spent({ api, postmaster }: Stage) {
   return { api: cpuOf(api.pid), postgres: cpuOfFamily(postmaster), load: cpuOfEndedPrograms() };
 }

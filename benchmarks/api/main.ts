@@ -1,10 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { runClosing } from '../closing.ts';
 import { describeMachine } from '../machine.ts';
 import { median } from '../median.ts';
+import { readOptions, settings, whole } from '../options.ts';
+import { lineChart, saveChart } from '../plot.ts';
 import { applyLoad, type LoadFigures } from './load.ts';
+import { benchmarkOpenLoop, OPEN_LOOP_USAGE } from './open-loop.ts';
 import { createReference, type Reference, type ReferenceFigures } from './reference.ts';
 import { pathOfProgram } from './run-program.ts';
 import { openStage, type Stage } from './stage.ts';
@@ -14,6 +16,7 @@ const USAGE = `npm run bench -- api          commands over HTTP beside pgbench w
        --seconds N       of each (5)
        --connections N,… of the API (1,16,64,256)
        --quick           one round of 3 s, 1 and 64 connections
+       --plot FILE       a chart of the medians, as SVG
        --cpu-profile DIR where Node writes a CPU profile of the API
        --env NAME=VALUE  a setting of the API; may be repeated`;
 
@@ -24,27 +27,29 @@ const SESSIONS = 2_000;
 /** Seconds that are not counted: code and plans are cold. */
 const WARM_UP = 4;
 
-function parse(args: readonly string[]) {
+function parse(args: string[]) {
   const { values } = parseArgs({
-    args: [...args],
+    args,
     options: {
       rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '5' },
       connections: { type: 'string', default: '1,16,64,256' },
       quick: { type: 'boolean', default: false },
+      plot: { type: 'string' },
       'cpu-profile': { type: 'string' },
       env: { type: 'string', multiple: true, default: [] },
-      help: { type: 'boolean', default: false },
     },
   });
   const profile = values['cpu-profile'];
   return {
-    help: values.help,
-    rounds: values.quick ? 1 : Number(values.rounds),
-    seconds: values.quick ? 3 : Number(values.seconds),
-    connections: values.quick ? [1, REFERENCE_CONNECTIONS] : values.connections.split(',').map(Number),
+    rounds: values.quick ? 1 : whole('rounds', values.rounds),
+    seconds: values.quick ? 3 : whole('seconds', values.seconds),
+    connections: values.quick
+      ? [1, REFERENCE_CONNECTIONS]
+      : values.connections.split(',').map((text) => whole('connections', text)),
+    plot: values.plot === undefined ? null : resolve(values.plot),
     nodeOptions: profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', resolve(profile)],
-    env: Object.fromEntries(values.env.map((setting) => setting.split('=', 2) as [string, string])),
+    env: settings(values.env),
   };
 }
 
@@ -52,27 +57,17 @@ type Options = ReturnType<typeof parse>;
 
 /** `npm run bench -- api …`: a table for people, and one line of JSON. */
 export async function benchmarkApi(args: readonly string[]): Promise<void> {
-  const options = parse(args);
-  if (options.help) {
-    console.log(USAGE);
-    return;
-  }
+  if (args[0] === 'open-loop') return benchmarkOpenLoop(args.slice(1));
+  const options = readOptions(`${USAGE}\n\n${OPEN_LOOP_USAGE}`, args, parse);
+  if (options === null) return undefined;
   // What is missing is told before anything is started.
   pathOfProgram('wrk');
   pathOfProgram('pgbench');
-  const folder = mkdtempSync(join(tmpdir(), 'genesis-bench-'));
-  mkdirSync(folder, { recursive: true });
   const { env, nodeOptions } = options;
-  try {
-    const stage = await openStage({ folder, sessions: SESSIONS, env, nodeOptions });
-    try {
-      await measure(stage, options);
-    } finally {
-      await stage.close();
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
-  }
+  return runClosing(async (closing, folder) => {
+    const stage = await openStage(closing, { folder, sessions: SESSIONS, env, nodeOptions });
+    await measure(stage, options);
+  });
 }
 
 interface Rounds {
@@ -82,7 +77,7 @@ interface Rounds {
   readonly alone: ReferenceFigures[];
 }
 
-async function measure(stage: Stage, { rounds, seconds, connections }: Options): Promise<void> {
+async function measure(stage: Stage, { rounds, seconds, connections, plot }: Options): Promise<void> {
   await applyLoad(stage, REFERENCE_CONNECTIONS, WARM_UP);
   const reference = await createReference(
     stage.databaseUrl,
@@ -93,7 +88,9 @@ async function measure(stage: Stage, { rounds, seconds, connections }: Options):
   const figures: Rounds = { api: [], textbook: [], oneStatement: [], alone: [] };
   for (let round = 0; round < rounds; round += 1) await runRound(stage, reference, { connections, seconds, figures });
   const machine = await describeMachine(stage.databaseUrl);
-  console.log(JSON.stringify({ benchmark: 'api', ...summarise(figures, connections), machine }));
+  const summary = summarise(figures, connections);
+  console.log(JSON.stringify({ benchmark: 'api', ...summary, machine }));
+  if (plot !== null) saveChart(plot, chartOf(summary));
 }
 
 interface Plan {
@@ -177,6 +174,25 @@ function summarise(figures: Rounds, connections: readonly number[]) {
       };
     }),
   };
+}
+
+/** The rates by connections, and those of pgbench as lines to compare with. */
+function chartOf({ api, textbook, oneStatement }: ReturnType<typeof summarise>): string {
+  const counts = api.map(({ connections }) => connections);
+  const level = (name: string, rate: number) => ({
+    name: `${name}, ${REFERENCE_CONNECTIONS} connections`,
+    data: [Math.min(...counts), Math.max(...counts)].map((count) => [count, rate] as const),
+  });
+  return lineChart({
+    title: 'Commands over HTTP beside pgbench on the same PostgreSQL',
+    x: { label: 'connections of the API (logarithmic)', ticks: counts, logarithmic: true },
+    y: { label: 'per second' },
+    series: [
+      { name: 'API', data: api.map(({ connections, perSecond }) => [connections, perSecond] as const) },
+      level('pgbench, textbook', textbook),
+      level('pgbench, one statement', oneStatement),
+    ],
+  });
 }
 
 function round(value: number): number {

@@ -1,24 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
-import { startPostgresServer, type PostgresServer } from '../../faults/postgres-server.ts';
 import { createDevelopmentToken } from '../../src/http/development-token.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
+import type { Closing } from '../closing.ts';
+import { openPostgres } from '../servers.ts';
 import { startApi, type ApiProcess } from './api-process.ts';
-import { parentOf } from './cpu.ts';
 
 /** What all measurements stand on: a server with a database for the API and one for its reference, and the API. */
 export interface Stage {
   readonly folder: string;
-  readonly postgres: PostgresServer;
   readonly postmaster: number;
   readonly databaseUrl: string;
   readonly referenceUrl: string;
   readonly api: ApiProcess;
   /** A file with a line for each session: its id and a token of its author. */
   readonly sessionsFile: string;
-  close(): Promise<void>;
 }
 
 export interface StageOptions {
@@ -32,8 +29,9 @@ export interface StageOptions {
 const SECONDS_OF_TOKENS = 86_400;
 const CREATED_AT_ONCE = 64;
 
-export async function openStage({ folder, sessions, env, nodeOptions }: StageOptions): Promise<Stage> {
-  const postgres = await startPostgresServer(join(folder, 'postgres'));
+export async function openStage(closing: Closing, options: StageOptions): Promise<Stage> {
+  const { folder, sessions, env, nodeOptions } = options;
+  const postgres = await openPostgres(closing, folder);
   const databaseUrl = await postgres.createDatabase('api');
   const referenceUrl = await postgres.createDatabase('reference');
   await migrate(databaseUrl);
@@ -41,21 +39,19 @@ export async function openStage({ folder, sessions, env, nodeOptions }: StageOpt
   const secret = randomBytes(32).toString('hex');
   const own = join(folder, 'api');
   mkdirSync(own);
-  const api = await startApi({ databaseUrl, folder: own, secret, env, nodeOptions });
+  const api = await closing.open(
+    () => startApi({ databaseUrl, folder: own, secret, env, nodeOptions }),
+    (running) => running.stop(),
+  );
   const sessionsFile = join(folder, 'sessions.tsv');
   writeFileSync(sessionsFile, (await createSessions(api.address, secret, sessions)).join('\n'));
   return {
     folder,
-    postgres,
-    postmaster: await postmasterOf(databaseUrl),
+    postmaster: postgres.pid(),
     databaseUrl,
     referenceUrl,
     api,
     sessionsFile,
-    async close() {
-      await api.stop();
-      await postgres.stop();
-    },
   };
 }
 
@@ -86,14 +82,4 @@ async function createSession(address: string, token: string): Promise<string> {
   });
   if (response.status !== 201) throw new Error(`no session: ${response.status} ${await response.text()}`);
   return ((await response.json()) as { session_id: string }).session_id;
-}
-
-/** Its process id: the parent of whichever process serves a connection. */
-async function postmasterOf(url: string): Promise<number> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-  const parent = parentOf(rows[0]?.pid ?? 0);
-  await client.end();
-  return parent;
 }
