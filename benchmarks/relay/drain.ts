@@ -92,6 +92,7 @@ function summarize(drains: readonly Drained[]): Summary {
     laterRate: Math.round(median(drains.map(({ laterRate }) => laterRate))),
     memory: Math.max(...drains.map(({ memory }) => memory)),
     cpu: median(drains.map(({ cpu }) => cpu)),
+    laterCpu: median(drains.map(({ laterCpu }) => laterCpu)),
     databaseCpu: median(drains.map(({ databaseCpu }) => databaseCpu)),
   };
 }
@@ -102,14 +103,16 @@ function tellPeer(relay: Summary, debezium: Summary): object {
     rate: relay.rate / debezium.rate,
     laterRate: relay.laterRate / debezium.laterRate,
     cpu: relay.cpu / debezium.cpu,
+    laterCpu: relay.laterCpu / debezium.laterCpu,
     databaseCpu: relay.databaseCpu / debezium.databaseCpu,
     memory: relay.memory / debezium.memory,
   };
   const row = (of: Summary, digits: number): object => ({
     'events/s': Number(of.rate.toFixed(digits)),
-    'second half': Number(of.laterRate.toFixed(digits)),
+    'events/s, second half': Number(of.laterRate.toFixed(digits)),
     'CPU µs/event': Number(of.cpu.toFixed(1 + digits)),
-    'of PostgreSQL': Number(of.databaseCpu.toFixed(1 + digits)),
+    'CPU, second half': Number(of.laterCpu.toFixed(1 + digits)),
+    'CPU of PostgreSQL': Number(of.databaseCpu.toFixed(1 + digits)),
     MiB: Number(of.memory.toFixed(digits)),
   });
   console.table({

@@ -19,12 +19,14 @@ export interface Drainer {
 export interface Drained {
   /** Events per second, from the first record in the topic to the last, and until it is settled. */
   readonly rate: number;
-  /** The same from the middle record on: of a program that has warmed up. */
-  readonly laterRate: number;
-  /** Most memory, in MiB. */
-  readonly memory: number;
   /** CPU per event, in microseconds. */
   readonly cpu: number;
+  /** Both from the middle record on: of a program that has warmed up. */
+  readonly laterRate: number;
+  readonly laterCpu: number;
+  /** Most memory, in MiB. */
+  readonly memory: number;
+  /** PostgreSQL's, per event. */
   readonly databaseCpu: number;
   /** Offsets of the topic that are taken at the end: markers of transactions count, too. */
   readonly offsets: number;
@@ -56,15 +58,16 @@ export async function watchDrain(kafka: KafkaConfig, events: number, drainer: Dr
     memory = 0;
     const [cpuBefore, databaseBefore] = [drainer.cpu(), drainer.databaseCpu()];
     const half = await reach(Math.ceil(events / 2), 50);
-    const later = events - published;
+    const [later, cpuHalfway] = [events - published, drainer.cpu()];
     await reach(events, 50);
     await drainer.settled?.();
     const ended = performance.now();
     return {
       rate: (events * 1_000) / (ended - began),
-      laterRate: (later * 1_000) / (ended - half),
-      memory,
       cpu: ((drainer.cpu() - cpuBefore) * 1e6) / events,
+      laterRate: (later * 1_000) / (ended - half),
+      laterCpu: ((drainer.cpu() - cpuHalfway) * 1e6) / later,
+      memory,
       databaseCpu: ((drainer.databaseCpu() - databaseBefore) * 1e6) / events,
       offsets: published,
     };
