@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Follower, type FollowOptions, type FollowStart } from '../operations/follow.ts';
+import type { Reconciling } from '../observability/metrics/reconcile-metrics.ts';
 import { reconcile } from '../operations/reconcile.ts';
 import type { ReconcileFigures } from '../operations/reconcile-figures.ts';
 import { STREAM_FINDING_CODES, type StreamFinding } from '../operations/stream-findings.ts';
 import { interrupted } from './interrupted.ts';
 import { count, counted } from './progress.ts';
+import { tellingMetrics, type MetricsOptions } from './reconcile-metrics.ts';
 import { findingAsJson, findingAsText } from './stream-report.ts';
 
 interface FollowCommandOptions {
@@ -12,6 +14,8 @@ interface FollowCommandOptions {
   readonly sinceNow?: true;
   /** Seconds. */
   readonly interval: number;
+  /** Where figures are told, too; null: nowhere. */
+  readonly metrics: MetricsOptions | null;
 }
 
 type Sources = Pick<FollowOptions, 'store' | 'topic' | 'topicName' | 'partitionOf'>;
@@ -19,7 +23,8 @@ type Sources = Pick<FollowOptions, 'store' | 'topic' | 'topicName' | 'partitionO
 /** Reconciles for as long as nobody ends it. Gives the number of differences. */
 export async function followStream(options: FollowCommandOptions, sources: Sources): Promise<number> {
   const following = new Following(options, sources, interrupted());
-  return following.run();
+  const run = () => following.run();
+  return options.metrics === null ? run() : tellingMetrics(options.metrics, () => following.reconciling, run);
 }
 
 class Following {
@@ -29,6 +34,7 @@ class Following {
   readonly #follower: Follower;
   /** Differences of the first, whole look. */
   #before = 0;
+  #lookedAtAll = false;
   #told = '';
   #outage = '';
 
@@ -37,6 +43,11 @@ class Following {
     this.#sources = sources;
     this.#signal = signal;
     this.#follower = new Follower({ ...sources, onFinding: (finding) => this.#tell(finding), signal });
+  }
+
+  /** What it has come to so far. */
+  get reconciling(): Reconciling {
+    return { figures: this.#follower.figures, before: this.#lookedAtAll ? this.#before : null };
   }
 
   async run(): Promise<number> {
@@ -53,6 +64,7 @@ class Following {
 
   /** What was published before the first round. */
   async #lookAtAll(): Promise<FollowStart> {
+    this.#before = 0;
     const after = await this.#sources.store.lastSettled();
     const found: StreamFinding[] = [];
     const { ranges, events, records } = await reconcile({
@@ -65,6 +77,7 @@ class Following {
       onProgress: () => undefined,
       signal: this.#signal,
     });
+    this.#lookedAtAll = true;
     for (const finding of found) this.#tell(finding);
     const summary = { events, records, differences: this.#before };
     const text = `${counted(events, 'event')}, ${counted(records, 'record')} so far: ${counted(this.#before, 'difference')}`;
@@ -75,7 +88,6 @@ class Following {
   /** Until it succeeds; undefined: it was ended before. */
   async #persist<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
     while (!this.#signal.aborted) {
-      this.#before = 0;
       const done = await this.#attempt(async () => ({ result: await work() }));
       if (done !== undefined) return done.result;
       await this.#pause();

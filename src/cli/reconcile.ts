@@ -10,6 +10,7 @@ import { readSettings } from '../postgres/settings.ts';
 import { interrupted } from './interrupted.ts';
 import { count, counted, Progress } from './progress.ts';
 import { followStream } from './reconcile-follow.ts';
+import { metricsOptions } from './reconcile-metrics.ts';
 import { FindingList } from './stream-report.ts';
 import { WHICH_DATABASE, withDatabase } from './with-database.ts';
 import { kafkaConfig, WHICH_CLUSTER, withTopic } from './with-topic.ts';
@@ -24,6 +25,7 @@ interface ReconcileCommandOptions {
   readonly follow?: true;
   readonly sinceNow?: true;
   readonly interval: number;
+  readonly metricsPort?: number;
 }
 
 const HELP = `
@@ -31,7 +33,7 @@ Reads the whole topic and all events side by side: every event that counts as pu
 own bytes; every record must be an event. Reads only; commands and the relay may go on. Memory is bounded: what does not fit is sorted
 in the folder for temporary files (TMPDIR), ${ENTRY_BYTES} bytes a record, and removed at the end.
 With --follow it goes on with what is new, prints what it finds as it finds it, and waits for a database or broker that is away, until
-Ctrl-C or SIGTERM ends it.
+Ctrl-C or SIGTERM ends it. With --metrics-port its figures are at http://HOST:<port>/metrics, too (docs/metrics.md).
 Exit code: 0 they agree · 1 they do not (each kind is counted, the first of each are told), or it could not be checked · 2 wrong usage
 With --json one line {"events","records",…,"differences":{"LOST":0,…},"findings":[…]}. What it all means: docs/operations/reconcile.md`;
 
@@ -50,28 +52,36 @@ export function reconcileCommand(env: Environment): Command {
     .addOption(
       new Option('--interval <seconds>', 'with --follow: between two looks').argParser(parseSeconds).default(10),
     )
+    .addOption(
+      new Option('--metrics-port <port>', "with --follow: tell the figures in Prometheus' format").argParser(parsePort),
+    )
     .addHelpText('after', `${HELP}${WHICH_DATABASE}${WHICH_CLUSTER}`)
     .action(async (options: ReconcileCommandOptions, command: Command) => {
       checkUsage(options, command);
+      const metrics = metricsOptions(env, options.metricsPort, command.parent?.version());
       const differences = await withDatabase(env, 'genesis-reconcile', async (pool) => {
         const { shards } = await readSettings(createRead(pool, 10_000));
         const kafka = await kafkaConfig(env);
         return withTopic(kafka, 'genesis-reconcile', (topic) => {
           const partitionOf = (id: SessionId) => shardOf(id, shards);
           const sources = { store: createReconcileStore(pool), topic, topicName: kafka.topic, partitionOf };
-          return options.follow ? followStream(options, sources) : run(options, sources);
+          return options.follow ? followStream({ ...options, metrics }, sources) : run(options, sources);
         });
       });
       if (differences > 0) process.exitCode = 1;
     });
 }
 
-function checkUsage({ from, partition, follow, sinceNow }: ReconcileCommandOptions, command: Command): void {
+function checkUsage(
+  { from, partition, follow, sinceNow, metricsPort }: ReconcileCommandOptions,
+  command: Command,
+): void {
   if (from !== undefined && partition?.length !== 1) {
     command.error('error: --from takes exactly one --partition: offsets belong to a partition');
   }
   if (follow && partition !== undefined) command.error('error: --follow looks at all partitions');
   if (sinceNow && !follow) command.error('error: --since-now goes with --follow');
+  if (metricsPort !== undefined && !follow) command.error('error: --metrics-port goes with --follow');
 }
 
 type Sources = Pick<Parameters<typeof reconcile>[0], 'store' | 'partitionOf' | 'topicName'> & {
@@ -148,6 +158,12 @@ function parseSeconds(value: string): number {
   const seconds = Number(value);
   if (/^\d+(\.\d+)?$/u.test(value) && seconds >= 0.1 && seconds <= 3_600) return seconds;
   throw new InvalidArgumentError('It must be a number of seconds from 0.1 to 3600.');
+}
+
+function parsePort(value: string): number {
+  const port = Number(value);
+  if (/^\d{1,5}$/u.test(value) && port >= 1 && port <= 65_535) return port;
+  throw new InvalidArgumentError('It must be a port, from 1 to 65535.');
 }
 
 function parseCount(value: string): number {

@@ -9,6 +9,8 @@ export interface HealthServerOptions {
   readonly host: string;
   /** 0: a free one. */
   readonly port: number;
+  /** By what the port is set. Default HEALTH_PORT. */
+  readonly setting?: string;
   readonly readiness: () => readonly ReadinessCheck[];
   /** As for the API. */
   readonly metrics?: () => Promise<MetricsPage>;
@@ -21,7 +23,14 @@ export type HealthServer = Service & {
 };
 
 /** `/livez`, `/readyz` and `/metrics` of a process that has no API. Nothing else is answered. */
-export function createHealthServer({ host, port, readiness, metrics, logger }: HealthServerOptions): HealthServer {
+export function createHealthServer({
+  host,
+  port,
+  setting,
+  readiness,
+  metrics,
+  logger,
+}: HealthServerOptions): HealthServer {
   let server: Server | null = null;
   const address = () => {
     const bound = server?.address() as AddressInfo | null | undefined;
@@ -46,7 +55,7 @@ export function createHealthServer({ host, port, readiness, metrics, logger }: H
       try {
         await once(server, 'listening');
       } catch (error) {
-        throw new Error(`The health server cannot listen on ${host}:${port}; set HOST or HEALTH_PORT`, {
+        throw new Error(`The health server cannot listen on ${host}:${port}; set HOST or ${setting ?? 'HEALTH_PORT'}`, {
           cause: error,
         });
       }

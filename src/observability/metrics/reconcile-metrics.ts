@@ -23,6 +23,11 @@ export function reconcileMetrics(metrics: Metrics, following: () => Reconciling)
     labelNames: ['kind'],
     registers,
   });
+  const elsewhere = new Counter({
+    name: 'genesis_reconcile_rows_elsewhere_total',
+    help: 'Rows of event_outbox that name another topic: they were left out',
+    registers,
+  });
   const initial = new Gauge({
     name: 'genesis_reconcile_initial_differences',
     help: 'Differences that the first look at the whole topic has found; absent before its end, and with --since-now',
@@ -44,6 +49,8 @@ export function reconcileMetrics(metrics: Metrics, following: () => Reconciling)
     checked.inc(figures.checked);
     differences.reset();
     for (const [kind, found] of Object.entries(figures.findings)) differences.inc({ kind }, found);
+    elsewhere.reset();
+    elsewhere.inc(figures.elsewhere);
     lag.set(figures.lag);
     if (figures.lastRoundAt === null) round.remove();
     else round.set(figures.lastRoundAt / 1_000);
