@@ -1,5 +1,5 @@
 import { Producer, type ProduceResult, type ProducerOptions, type SendOptions } from '@platformatic/kafka';
-import { partitionName } from '../outbox/partition-name.ts';
+import { partitionName } from './partition-name.ts';
 import type { OutgoingRecord, RecordOutcome } from '../relay/ports.ts';
 import type { PartitionAnswer } from './classify-error.ts';
 import { encodingFault } from './encoding-fault.ts';

@@ -1,4 +1,3 @@
-import { partitionName } from '../outbox/partition-name.ts';
 import { recordBytes } from './record-size.ts';
 import type { ClaimedRow } from './ports.ts';
 
@@ -46,13 +45,14 @@ export class RowQueue {
    * its partition is concerned, for the broker to judge.
    */
   take(bounds: SendBounds): ClaimedRow[] {
-    const partitions = new Map<string, Filled>();
+    const topics = new Map<string, Map<number, Filled>>();
     const rest: ClaimedRow[] = [];
     const taken: ClaimedRow[] = [];
     for (const row of this.#rows) {
-      const partition = partitionName(row.topic, row.shard);
-      let filled = partitions.get(partition);
-      if (filled === undefined) partitions.set(partition, (filled = { bytes: 0, rows: 0, full: false }));
+      let partitions = topics.get(row.topic);
+      if (partitions === undefined) topics.set(row.topic, (partitions = new Map()));
+      let filled = partitions.get(row.shard);
+      if (filled === undefined) partitions.set(row.shard, (filled = { bytes: 0, rows: 0, full: false }));
       if (fits(row, filled, bounds)) taken.push(row);
       else rest.push(row);
     }
