@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { DeliveryMode } from '../../src/relay/ports.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
@@ -9,7 +9,10 @@ import { createSessions } from '../api/stage.ts';
 import { Closing, runClosing } from '../closing.ts';
 import { openGenesis, type Genesis } from '../genesis.ts';
 import { median } from '../median.ts';
+import { positive, readOptions, settings, whole } from '../options.ts';
+import { saveChart, stack } from '../plot.ts';
 import { openServers, type Servers } from '../servers.ts';
+import { chartsOf } from './charts.ts';
 import { LEAST_SECONDS } from './judge-run.ts';
 import { applyLoad } from './load.ts';
 import { runEndToEnd, type Run, type RunPlan } from './run.ts';
@@ -22,6 +25,7 @@ const USAGE = `npm run bench -- end-to-end   commands in over HTTP and records o
        --connections N   (256)
        --rounds N        pgbench, then so often a run and pgbench again (1)
        --delivery MODE   at-least-once | exactly-once (default: both)
+       --plot FILE       charts of the last run by seconds, as SVG
        --env NAME=VALUE  a setting of API and relay; may be repeated
 Without --rate it looks for the highest rate that lasts: if the backlog of a run grew, the next runs at 90 % of what came out.`;
 
@@ -36,30 +40,31 @@ const WARM_UP = 4;
 const STEP_DOWN = 0.9;
 const MOST_STEPS = 3;
 
-function parse(args: readonly string[]) {
+function parse(args: string[]) {
   const { values } = parseArgs({
-    args: [...args],
+    args,
     options: {
       seconds: { type: 'string', default: '60' },
       rate: { type: 'string' },
       connections: { type: 'string', default: '256' },
       rounds: { type: 'string', default: '1' },
       delivery: { type: 'string' },
+      plot: { type: 'string' },
       env: { type: 'string', multiple: true, default: [] },
-      help: { type: 'boolean', default: false },
     },
   });
   const modes = MODES.filter((mode) => values.delivery === undefined || values.delivery === mode);
-  const seconds = Number(values.seconds);
-  if (modes.length === 0 || !Number.isInteger(seconds) || seconds < LEAST_SECONDS) throw new Error(USAGE);
+  if (modes.length === 0) throw new Error(`--delivery ${values.delivery}: it must be ${MODES.join(' or ')}`);
+  const seconds = whole('seconds', values.seconds);
+  if (seconds < LEAST_SECONDS) throw new Error(`--seconds ${seconds}: a run has ${LEAST_SECONDS} at least`);
   return {
-    help: values.help,
     modes,
     seconds,
-    rate: values.rate === undefined ? null : Number(values.rate),
-    connections: Number(values.connections),
-    rounds: Number(values.rounds),
-    env: Object.fromEntries(values.env.map((setting) => setting.split('=', 2) as [string, string])),
+    rate: values.rate === undefined ? null : positive('rate', values.rate),
+    connections: whole('connections', values.connections),
+    rounds: whole('rounds', values.rounds),
+    plot: values.plot === undefined ? null : resolve(values.plot),
+    env: settings(values.env),
   };
 }
 
@@ -67,28 +72,29 @@ type Options = ReturnType<typeof parse>;
 
 /** `npm run bench -- end-to-end …`: tables for people, and one line of JSON per run. */
 export async function benchmarkEndToEnd(args: readonly string[]): Promise<void> {
-  const options = parse(args);
-  if (options.help) {
-    console.log(USAGE);
-    return;
-  }
+  const options = readOptions(USAGE, args, parse);
+  if (options === null) return;
   pathOfProgram('wrk');
   pathOfProgram('pgbench');
   await runClosing(async (closing, folder) => {
     const servers = await openServers(closing, folder);
+    const charts: string[] = [];
     for (const delivery of options.modes) {
       // A system of its own for each mode, and none left beside the next.
       const own = await closing.open(
         () => Promise.resolve(new Closing()),
         (system) => system.end(),
       );
-      await measure(own, servers, delivery, options);
+      const last = await measure(own, servers, delivery, options);
+      charts.push(...chartsOf(delivery, last));
       await own.end();
     }
+    if (options.plot !== null) saveChart(options.plot, stack(charts));
   });
 }
 
-async function measure(closing: Closing, servers: Servers, delivery: DeliveryMode, options: Options): Promise<void> {
+/** Gives the last run. @throws Error when a command was lost, or topic and tables differ */
+async function measure(closing: Closing, servers: Servers, delivery: DeliveryMode, options: Options): Promise<Run> {
   const name = delivery.replaceAll('-', '_');
   console.log(`\n== ${delivery}`);
   const genesis = await openGenesis(closing, servers, { name, delivery, env: options.env });
@@ -102,16 +108,16 @@ async function measure(closing: Closing, servers: Servers, delivery: DeliveryMod
   const refer = () => reference.run('textbook', REFERENCE.connections, Math.min(REFERENCE.seconds, seconds));
   const references = [await refer()];
   const runs: Run[] = [];
+  let last: Run;
   let rate = options.rate;
-  for (let round = 0; round < options.rounds; round += 1) {
+  do {
     const tried = await untilLasting(servers, genesis, { ...plan, rate }, options.rate !== null);
-    loads.push(...tried.map(({ load }) => load));
-    const run = tried.at(-1);
-    if (run === undefined) throw new Error('there is a run at least');
-    rate = run.rate;
-    runs.push(run);
+    loads.push(...tried.runs.map(({ load }) => load));
+    ({ last } = tried);
+    ({ rate } = last);
+    runs.push(last);
     references.push(await refer());
-  }
+  } while (runs.length < options.rounds);
   const accepted = loads.reduce((sum, load) => sum + load.accepted, 0);
   const underway = loads.length * connections;
   const verdict = await verifyRun(genesis.database, genesis.kafka, { answersFile, accepted, underway });
@@ -120,6 +126,7 @@ async function measure(closing: Closing, servers: Servers, delivery: DeliveryMod
   console.log(JSON.stringify({ benchmark: 'end-to-end', delivery, verdict }));
   const { withoutRow, withoutEvent, differences } = verdict;
   if (withoutRow + withoutEvent + differences > 0) throw new Error('something was lost or differs: see above');
+  return last;
 }
 
 /** In a database of its own, by texts as long as those of a command. */
@@ -129,20 +136,20 @@ async function openReference(servers: Servers, genesis: Genesis, name: string): 
   return createReference(genesis.databaseUrl, { url, postmaster: servers.postgres.pid() }, servers.folder);
 }
 
+interface Tried {
+  readonly runs: readonly Run[];
+  readonly last: Run;
+}
+
 /** Runs until one's backlog does not grow, or no lower rate is tried: the last is the one. @param fixed The rate is given. */
-async function untilLasting(
-  servers: Servers,
-  genesis: Genesis,
-  plan: RunPlan,
-  fixed: boolean,
-): Promise<readonly Run[]> {
+async function untilLasting(servers: Servers, genesis: Genesis, plan: RunPlan, fixed: boolean): Promise<Tried> {
   const runs: Run[] = [];
   for (let { rate } = plan; ;) {
-    const run = await runEndToEnd(servers, genesis, { ...plan, rate });
-    tellRun(run);
-    runs.push(run);
-    if (run.judgement.bounded || fixed || runs.length > MOST_STEPS) return runs;
-    rate = Math.floor(run.judgement.sentPerSecond * STEP_DOWN);
+    const last = await runEndToEnd(servers, genesis, { ...plan, rate });
+    tellRun(last);
+    runs.push(last);
+    if (last.judgement.bounded || fixed || runs.length > MOST_STEPS) return { runs, last };
+    rate = Math.floor(last.judgement.sentPerSecond * STEP_DOWN);
   }
 }
 
@@ -165,6 +172,18 @@ function summarise({ machine }: Servers, { delivery, connections, runs, referenc
   );
   for (const run of runs) console.log(JSON.stringify({ benchmark: 'end-to-end', delivery, connections, ...run }));
   const ratio = perSecond / textbook;
+  const cpuRatio =
+    median(references.map(({ cpu }) => cpu.postgres + cpu.load)) / median(runs.map((run) => cpuOfAnEvent(run)));
+  console.log(
+    `CPU time of a textbook transaction to that of an event, all processes and load generators: ${cpuRatio.toFixed(2)}`,
+  );
   const rates = references.map((figures) => Math.round(figures.perSecond));
-  console.log(JSON.stringify({ benchmark: 'end-to-end', delivery, perSecond, textbook: rates, ratio, machine }));
+  console.log(
+    JSON.stringify({ benchmark: 'end-to-end', delivery, perSecond, textbook: rates, ratio, cpuRatio, machine }),
+  );
+}
+
+/** Microseconds from the request to the marked row, the load generator's too. */
+function cpuOfAnEvent({ judgement: { first, last }, load }: Run): number {
+  return (first.cpuOfAll + last.cpuOfAll) / 2 + load.cpu / load.accepted;
 }

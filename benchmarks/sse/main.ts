@@ -6,6 +6,7 @@ import { migrate } from '../../src/postgres/migrate.ts';
 import { startApi } from '../api/api-process.ts';
 import { createSessions } from '../api/stage.ts';
 import { runClosing } from '../closing.ts';
+import { positive, readOptions, settings, whole } from '../options.ts';
 import { readAuthors } from '../poster.ts';
 import { introduce, openPostgres } from '../servers.ts';
 import { measureSse, type SseFigures } from './measure.ts';
@@ -17,33 +18,28 @@ const USAGE = `npm run bench -- sse          from the answer to a command to its
        --env NAME=VALUE  a setting of the API; may be repeated
 Readers and clients share this process and its clock.`;
 
-function parse(args: readonly string[]) {
+function parse(args: string[]) {
   const { values } = parseArgs({
-    args: [...args],
+    args,
     options: {
       readers: { type: 'string', default: '1,100,1000' },
       rate: { type: 'string', default: '100' },
       seconds: { type: 'string', default: '20' },
       env: { type: 'string', multiple: true, default: [] },
-      help: { type: 'boolean', default: false },
     },
   });
   return {
-    help: values.help,
-    readers: values.readers.split(',').map(Number),
-    rate: Number(values.rate),
-    seconds: Number(values.seconds),
-    env: Object.fromEntries(values.env.map((setting) => setting.split('=', 2) as [string, string])),
+    readers: values.readers.split(',').map((text) => whole('readers', text)),
+    rate: positive('rate', values.rate),
+    seconds: positive('seconds', values.seconds),
+    env: settings(values.env),
   };
 }
 
 /** `npm run bench -- sse …`: a table for people, and one line of JSON per number of readers. @throws Error when an event was missed */
 export async function benchmarkSse(args: readonly string[]): Promise<void> {
-  const options = parse(args);
-  if (options.help) {
-    console.log(USAGE);
-    return;
-  }
+  const options = readOptions(USAGE, args, parse);
+  if (options === null) return;
   await runClosing(async (closing, folder) => {
     const postgres = await openPostgres(closing, folder);
     const machine = await introduce(postgres);

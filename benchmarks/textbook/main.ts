@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { pathOfProgram } from '../api/run-program.ts';
 import { runClosing } from '../closing.ts';
 import { median } from '../median.ts';
+import { positive, readOptions, whole } from '../options.ts';
 import { openServers, type Servers } from '../servers.ts';
 import { openGenesisContender, openTextbookContender, type Contender } from './contenders.ts';
 import { clear, measureCommands, measureDrain, measureLatency } from './measure.ts';
@@ -21,9 +22,9 @@ const TEXTBOOK_SHARE = 0.1;
 /** Seconds that are not counted: code and plans are cold. */
 const WARM_UP = 3;
 
-function parse(args: readonly string[]) {
+function parse(args: string[]) {
   const { values, positionals } = parseArgs({
-    args: [...args],
+    args,
     allowPositionals: true,
     options: {
       rounds: { type: 'string', default: '3' },
@@ -32,20 +33,18 @@ function parse(args: readonly string[]) {
       events: { type: 'string', default: '50000' },
       rate: { type: 'string', default: '100' },
       latency: { type: 'string', default: '20' },
-      help: { type: 'boolean', default: false },
     },
   });
-  const parts = PARTS.filter((part) => positionals.length === 0 || positionals.includes(part));
-  if (parts.length < positionals.length) throw new Error(`there is no such part\n${USAGE}`);
+  const unknown = positionals.find((name) => !PARTS.some((part) => part === name));
+  if (unknown !== undefined) throw new Error(`there is no part ${unknown}`);
   return {
-    help: values.help,
-    parts,
-    rounds: Number(values.rounds),
-    seconds: Number(values.seconds),
-    connections: Number(values.connections),
-    events: Number(values.events),
-    rate: Number(values.rate),
-    latency: Number(values.latency),
+    parts: PARTS.filter((part) => positionals.length === 0 || positionals.includes(part)),
+    rounds: whole('rounds', values.rounds),
+    seconds: whole('seconds', values.seconds),
+    connections: whole('connections', values.connections),
+    events: whole('events', values.events),
+    rate: positive('rate', values.rate),
+    latency: positive('latency', values.latency),
   };
 }
 
@@ -53,11 +52,8 @@ type Options = ReturnType<typeof parse>;
 
 /** `npm run bench -- textbook …`: lines for people, and one line of JSON per figure. */
 export async function benchmarkTextbook(args: readonly string[]): Promise<void> {
-  const options = parse(args);
-  if (options.help) {
-    console.log(USAGE);
-    return;
-  }
+  const options = readOptions(USAGE, args, parse);
+  if (options === null) return;
   pathOfProgram('wrk');
   await runClosing(async (closing, folder) => {
     const servers = await openServers(closing, folder);
