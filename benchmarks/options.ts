@@ -23,14 +23,14 @@ export function readOptions<Options>(
 /** @throws Error that names the option */
 export function positive(option: string, text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0) throw new Error(`--${option} ${text}: it must be a number above 0`);
+  if (!Number.isFinite(value) || value <= 0) throw new Error(`--${option} '${text}': it must be a number above 0`);
   return value;
 }
 
 /** @throws Error that names the option */
 export function whole(option: string, text: string): number {
   const value = positive(option, text);
-  if (!Number.isInteger(value)) throw new Error(`--${option} ${text}: it must be a whole number`);
+  if (!Number.isInteger(value)) throw new Error(`--${option} '${text}': it must be a whole number`);
   return value;
 }
 
@@ -39,7 +39,7 @@ export function settings(texts: readonly string[]): Readonly<Record<string, stri
   return Object.fromEntries(
     texts.map((text) => {
       const [, name, value] = /^([A-Z_]+)=(.*)$/u.exec(text) ?? [];
-      if (name === undefined || value === undefined) throw new Error(`--env ${text}: it must be NAME=VALUE`);
+      if (name === undefined || value === undefined) throw new Error(`--env '${text}': it must be NAME=VALUE`);
       return [name, value];
     }),
   );

@@ -53,7 +53,7 @@ export async function startGenerator(plan: GeneratorPlan): Promise<Generator> {
 function ask(child: ChildProcess, message: ToGenerator): Promise<FromGenerator> {
   return new Promise((resolve, reject) => {
     const failed = (reason: string): void => reject(new Error(`the load generator failed: ${reason}`));
-    const ended = (code: number | null): void => failed(`it ended with ${code}`);
+    const ended = (code: number | null, signal: string | null): void => failed(`it ended with ${code ?? signal}`);
     child.once('exit', ended);
     child.once('message', (answer) => {
       child.off('exit', ended);

@@ -15,7 +15,11 @@ export interface Observation {
 /** Milliseconds between two looks. */
 const INTERVAL = 250;
 
-/** Looks at the API while the load is on, until the signal. One look waits for the answer to the last. */
+/**
+ * Looks at the API while the load is on, until the signal. One look waits for the answer to the last.
+ *
+ * @throws Error when the API does not answer any more
+ */
 export async function watchApi(api: ApiProcess, signal: AbortSignal): Promise<readonly Observation[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const began = performance.now();
@@ -27,7 +31,7 @@ export async function watchApi(api: ApiProcess, signal: AbortSignal): Promise<re
       observations.push({ at, memory: memoryOf(api.pid), delay });
     }
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal.aborted) throw new Error('the API does not answer any more', { cause: error });
   } finally {
     agent.destroy();
   }
