@@ -6,10 +6,10 @@ import { contextOf } from './request-context.ts';
 
 const CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 
-/** To be called once for each answer, at its end. Streams last as long as somebody listens: they are not measured. */
+/** To be called once for each answer, at its end; one that its client did not wait for has none. Streams last as long as somebody listens: they are not measured. */
 export function measureAnswer(meter: HttpMeter | undefined, request: FastifyRequest, reply: FastifyReply): void {
   if (meter === undefined || contextOf(request).streaming) return;
-  const status = reply.raw.writableFinished ? (CLASSES[Math.floor(reply.statusCode / 100) - 1] ?? '5xx') : 'aborted';
+  const status = CLASSES[Math.floor(reply.statusCode / 100) - 1] ?? '5xx';
   meter.answered(request.method, request.is404 ? null : (request.routeOptions.url ?? null), status, reply.elapsedTime);
 }
 

@@ -60,9 +60,9 @@ export const DEFAULT_LIMITS: HttpLimits = {
 /** What the API tells of its work, for measurements. Called for every request: must be cheap, and must not throw. */
 export interface HttpMeter {
   /**
-   * A request was answered, other than by a stream.
+   * A request was answered, other than by a stream, and its client has waited for it.
    * @param route As it is registered, e.g. `/livez`; null: there is none.
-   * @param status Its class, e.g. `2xx`; `aborted`: the client had gone before the end of the answer.
+   * @param status Its class, e.g. `2xx`.
    * @param milliseconds Since its arrival.
    */
   answered(method: string, route: string | null, status: string, milliseconds: number): void;

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import { createHealthServer, type HealthServer } from '../../src/http/health-server.ts';
+import type { MetricsPage } from '../../src/http/ports.ts';
 import { stuckReason, type RelayStatus } from '../../src/relay/relay-status.ts';
 
 let server: HealthServer | null = null;
@@ -9,11 +10,12 @@ afterEach(async () => {
   await server?.stop();
 });
 
-async function start(ok: () => boolean): Promise<string> {
+async function start(ok: () => boolean, metrics?: () => Promise<MetricsPage>): Promise<string> {
   server = createHealthServer({
     host: '127.0.0.1',
     port: 0,
     readiness: () => [{ name: 'relay', ok: ok() }],
+    ...(metrics === undefined ? {} : { metrics }),
     logger: pino({ level: 'silent' }),
   });
   await server.start();
@@ -37,6 +39,22 @@ test('a process without API tells that it lives, and whether it can work', async
   expect(await get(`${address}/readyz`)).toMatchObject({ status: 503, body: { status: 'not ready' } });
   expect(await get(`${address}/livez`)).toMatchObject({ status: 200 });
   expect(await get(`${address}/metrics`)).toMatchObject({ status: 404 });
+});
+
+test('a process without API tells its metrics, if it measures anything', async () => {
+  let fails = false;
+  const metrics = async () => {
+    if (fails) throw new Error('a defect');
+    return { contentType: 'text/plain; version=0.0.4', text: 'up 1\n' };
+  };
+  const address = await start(() => true, metrics);
+  const answer = await fetch(`${address}/metrics`);
+  expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4');
+  expect(answer.headers.get('cache-control')).toBe('no-store');
+  expect(await answer.text()).toBe('up 1\n');
+  fails = true;
+  expect((await fetch(`${address}/metrics`)).status).toBe(500);
+  expect(await get(`${address}/livez`)).toMatchObject({ status: 200 });
 });
 
 test('an address that is taken is told with what to do', async () => {

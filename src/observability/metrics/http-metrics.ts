@@ -15,7 +15,7 @@ export function httpMetrics({ registry }: Metrics, commandTypes: readonly string
   const registers = [registry];
   const durations = histogramFamily(registry, {
     name: 'genesis_http_request_duration_seconds',
-    help: 'From the arrival of a request to the end of its answer; event streams are not counted',
+    help: 'From the arrival of a request to the end of its answer; event streams, and what a client did not wait for, are not counted',
     labels: ['route', 'method', 'status'],
     buckets: DURATIONS,
   });

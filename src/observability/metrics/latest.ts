@@ -1,45 +1,51 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** Milliseconds. */
+export interface LatestLimits {
+  /** For how long an answer is given again. */
+  readonly keep: number;
+  /** How long somebody waits for a new one. */
+  readonly wait: number;
+  /** For how long the one before still serves when a new one takes longer than that. */
+  readonly serve: number;
+}
+
 /**
  * What somebody was asked, kept for a while, so that who asks often costs no more than who asks seldom. One question at a time; an
  * answer that comes too late for one who asked is there for the next.
  */
 export class Latest<Value> {
   readonly #ask: () => Promise<Value>;
-  readonly #keep: number;
-  readonly #limit: number;
+  readonly #limits: LatestLimits;
   #asking: Promise<void> | null = null;
-  #value: { readonly value: Value; readonly at: number } | null = null;
+  #answer: { readonly value: Value; readonly at: number } | null = null;
 
-  /**
-   * @param keep Milliseconds for which an answer is given again.
-   * @param limit Milliseconds that somebody waits for an answer.
-   */
-  constructor(ask: () => Promise<Value>, keep: number, limit: number) {
+  /** @param ask Must end by itself. */
+  constructor(ask: () => Promise<Value>, limits: LatestLimits) {
     this.#ask = ask;
-    this.#keep = keep;
-    this.#limit = limit;
+    this.#limits = limits;
   }
 
   /** Null: there is no answer, or not in time. Never rejects. */
   async get(): Promise<Value | null> {
-    if (this.#fresh() === null) {
-      this.#asking ??= this.#begin();
-      await Promise.race([this.#asking, delay(this.#limit, undefined, { ref: false })]);
-    }
-    return this.#fresh();
+    const { keep, wait, serve } = this.#limits;
+    const kept = this.#within(keep);
+    if (kept !== null) return kept.value;
+    this.#asking ??= this.#begin();
+    await Promise.race([this.#asking, delay(wait, undefined, { ref: false })]);
+    return this.#within(Math.max(keep, serve))?.value ?? null;
   }
 
-  #fresh(): Value | null {
-    if (this.#value === null || performance.now() - this.#value.at > this.#keep) return null;
-    return this.#value.value;
+  #within(age: number): { readonly value: Value } | null {
+    return this.#answer === null || performance.now() - this.#answer.at > age ? null : this.#answer;
   }
 
+  /** Where there is no answer, there is none: the one before is forgotten. */
   async #begin(): Promise<void> {
     try {
-      this.#value = { value: await Promise.try(this.#ask), at: performance.now() };
+      this.#answer = { value: await Promise.try(this.#ask), at: performance.now() };
     } catch {
-      this.#value = null;
+      this.#answer = null;
     } finally {
       this.#asking = null;
     }

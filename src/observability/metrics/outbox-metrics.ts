@@ -5,12 +5,12 @@ import { Latest } from './latest.ts';
 import type { Metrics } from './metrics.ts';
 import { setState, SHARD_STATES } from './shard-states.ts';
 
-/** Milliseconds for which figures of the database are given again: scraping more often costs it nothing. */
-const KEEP = 5_000;
 /** Milliseconds that a scrape waits for the database. */
-const WAIT = 700;
-/** Milliseconds between two looks whether the database answers, at least. */
-const LOOK = 500;
+const WAIT = 500;
+/** Scraping more often than `keep` costs the database nothing. Under load counting may take longer than a scrape waits. */
+const FIGURES = { keep: 5_000, wait: WAIT, serve: 60_000 };
+/** Whether it answers now. */
+const CLOCK = { keep: 500, wait: WAIT, serve: 0 };
 
 /** What is asked of the database. */
 export interface DatabaseFigures {
@@ -34,14 +34,14 @@ export function outboxMetrics(metrics: Metrics, figures: DatabaseFigures): void 
     registers: [metrics.registry],
   });
   const tell = outboxGauges(metrics.registry);
-  const clock = new Latest(() => offsetOf(figures), LOOK, WAIT);
-  const outbox = new Latest(() => figures.outbox(), KEEP, WAIT);
+  const clock = new Latest(() => offsetOf(figures), CLOCK);
+  const outbox = new Latest(() => figures.outbox(), FIGURES);
   metrics.onScrape(async () => {
     const [ahead, found] = await Promise.all([clock.get(), outbox.get()]);
     up.set(ahead === null ? 0 : 1);
     if (ahead === null) offset.remove();
     else offset.set(ahead);
-    tell(found);
+    tell(ahead === null ? null : found);
   });
 }
 
