@@ -21,7 +21,7 @@ export function chartsOf(delivery: string, { timeline }: Run): readonly string[]
       ],
     }),
     lineChart({
-      title: `End to end, ${delivery}: from the command's transaction to the marked event`,
+      title: `End to end, ${delivery}: from a transaction to its marked event`,
       x,
       y: { label: 'ms' },
       series: [line('p50', ({ lagP50 }) => lagP50), line('p99', ({ lagP99 }) => lagP99)],
