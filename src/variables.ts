@@ -12,7 +12,8 @@ export const VARIABLES = {
   POSTGRES_PASSWORD: { default: '', meaning: 'Password of that user' },
   POSTGRES_POOL_SIZE: {
     default: '10',
-    meaning: 'Most connections of one process, 2–1000; a relay has four of its own',
+    meaning:
+      'Most connections of one process, 2–1000; a relay has four of its own, and metrics two while somebody scrapes',
   },
   KAFKA_BROKERS: {
     default: null,
@@ -34,7 +35,7 @@ export const VARIABLES = {
   PORT: { default: '8080', meaning: 'Port that the API listens on; 0: a free one' },
   HEALTH_PORT: {
     default: null,
-    meaning: 'Port on which a relay without API answers /livez and /readyz; without it, it does not listen',
+    meaning: 'Port on which a relay without API answers /livez, /readyz and /metrics; without it, it does not listen',
   },
   REQUEST_TIMEOUT: { default: '5', meaning: 'Seconds until a request is answered at the latest, 0.5–300' },
   RATE_LIMIT_PER_USER: {

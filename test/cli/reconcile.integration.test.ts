@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { choosePort } from '../../local/ports.ts';
 import { STREAM_FINDING_CODES } from '../../src/operations/stream-findings.ts';
 import { submitFeedback, updateSession } from '../genesis/given.ts';
+import { scrape, total } from '../observability/metrics/series.ts';
 import { startTopicRig, type TopicRig, type WrittenRecord } from '../operations/topic-rig.ts';
 import { genesis, startGenesis } from './genesis.ts';
 
@@ -47,6 +49,27 @@ describe('genesis reconcile', { timeout: 180_000 }, () => {
       );
     child.kill('SIGTERM');
     expect(await once(child, 'exit')).toEqual([1, null]);
+  });
+
+  it('tells its figures to who scrapes, those of its first look, too, and does not forget them', async () => {
+    const port = await choosePort({ variable: '--metrics-port', use: 'a test', taken: new Set() });
+    const follow = ['--follow', '--interval', '0.2', '--metrics-port', String(port)];
+    const child = startGenesis(env(), 'reconcile', ...follow);
+    const figure = async (name: string, ...labels: readonly string[]) => {
+      const answer = await scrape(`http://127.0.0.1:${port}`).catch(() => null);
+      return answer === null ? null : total(answer.series, name, ...labels);
+    };
+    // The copy that was written before this.
+    await expect.poll(() => figure('genesis_reconcile_initial_differences'), { timeout: 60_000 }).toBe(1);
+    await expect.poll(() => figure('genesis_reconcile_last_round_timestamp_seconds')).toBeGreaterThan(1_700_000_000);
+    expect(await figure('genesis_reconcile_differences_total')).toBe(0);
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([1, null]);
+    const usage = await genesis(env(), 'reconcile', '--metrics-port', String(port));
+    expect({ code: usage.code, err: usage.err }).toEqual({
+      code: 2,
+      err: expect.stringContaining('--metrics-port goes with --follow'),
+    });
   });
 
   it('tells differences by kind, with place and remedy, and what authors wrote in none of them', async () => {
