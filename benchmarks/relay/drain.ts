@@ -5,7 +5,7 @@ import { cpuOfFamily } from '../api/cpu.ts';
 import { DEBEZIUM_VERSION } from '../debezium/runtime.ts';
 import { median } from '../median.ts';
 import { BacklogWriter } from './backlog.ts';
-import { sendOnly } from './send-only.ts';
+import { sendOnly, sendPlainly } from './send-only.ts';
 import { asAdmin, createDatabase, newName, openPlace, type Place, type Stage } from './stage.ts';
 import { watchDrain, type Drained } from './watch-drain.ts';
 
@@ -24,6 +24,8 @@ const STEP = 20_000;
 /** Of each round. */
 interface Figures {
   readonly sends: number[];
+  /** By the Kafka client as it comes; at least once only. */
+  readonly plain: number[];
   readonly drains: Drained[];
   readonly peers: Drained[];
 }
@@ -42,9 +44,12 @@ export async function measureDrain(stage: Stage, { modes, events, rounds, peer }
   await writer.close();
   await peer?.keep(template);
   for (const mode of modes) {
-    const figures: Figures = { sends: [], drains: [], peers: [] };
+    const figures: Figures = { sends: [], plain: [], drains: [], peers: [] };
     for (let round = 0; round < rounds; round += 1) {
       figures.sends.push(await inClone(stage, template, mode, (place) => sendOnly(place, mode, events)));
+      if (mode === 'at-least-once') {
+        figures.plain.push(await inClone(stage, template, mode, (place) => sendPlainly(place, events)));
+      }
       figures.drains.push(await inClone(stage, template, mode, (place) => drain(stage, place, events)));
       if (peer !== null) figures.peers.push(await peer.drain(events));
       console.log(
@@ -56,9 +61,10 @@ export async function measureDrain(stage: Stage, { modes, events, rounds, peer }
   }
 }
 
-function tell(stage: Stage, mode: DeliveryMode, { sends, drains, peers }: Figures): void {
+function tell(stage: Stage, mode: DeliveryMode, { sends, plain, drains, peers }: Figures): void {
   const [sendRate, relay] = [median(sends), summarize(drains)];
   const ratio = relay.rate / sendRate;
+  const ofPlain = plain.length === 0 ? {} : tellPlain(relay.rate, median(plain));
   console.log(
     `drain, ${mode}: ${format(relay.rate)} events/s, sends only ${format(sendRate)}/s: ${(ratio * 100).toFixed(0)} %; ` +
       `${relay.cpu.toFixed(1)} µs of the relay's CPU per event, ${relay.memory} MiB`,
@@ -78,9 +84,17 @@ function tell(stage: Stage, mode: DeliveryMode, { sends, drains, peers }: Figure
     ratio,
     memory,
     cpu,
+    ...ofPlain,
     ...beside,
     rounds,
   });
+}
+
+/** The relay's publisher takes less than the client as it comes, which makes the first ratio the harder one. */
+function tellPlain(relayRate: number, plainRate: number): object {
+  const ratio = relayRate / plainRate;
+  console.log(`  sends only by the Kafka client as it comes ${format(plainRate)}/s: ${(ratio * 100).toFixed(0)} %`);
+  return { plainSendRate: Math.round(plainRate), plainRatio: ratio };
 }
 
 type Summary = Omit<Drained, 'offsets'>;
