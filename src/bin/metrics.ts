@@ -44,7 +44,7 @@ function has(running: ServiceType, service: ServiceType): boolean {
 }
 
 /** What is measured of the API. */
-export function apiMetrics(metrics: ReturnType<typeof createMetrics>) {
+function apiMetrics(metrics: ReturnType<typeof createMetrics>) {
   return {
     http: httpMetrics(metrics, Object.keys(COMMAND_PAYLOADS)),
     batches: batchMetrics(metrics),
