@@ -84,7 +84,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ['genesis', 'commands', 'events', 'outbox', 'observability', ...SHARED],
     packages: ['@fastify/swagger', '@fastify/swagger-ui', 'fastify', 'jose', 'pino', 'typebox', 'uuid'],
   },
-  cli: { rooms: CALLED, packages: ['commander', 'pino', 'uuid'] },
+  cli: { rooms: [...CALLED, 'variables.ts'], packages: ['commander', 'pino', 'uuid'] },
   bin: { rooms: [...CALLED, 'cli'], packages: ['commander', 'pino', 'uuid'], loads: ['local'] },
 };
 

@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<MakeCommand>>> = {
   migrate: async () => (await import('./migrate.ts')).migrateCommand,
   token: async () => (await import('./token.ts')).tokenCommand,
   endpoints: async () => (await import('./endpoints.ts')).endpointsCommand,
+  doctor: async () => (await import('./doctor.ts')).doctorCommand,
   outbox: async () => (await import('./outbox.ts')).outboxCommand,
   shards: async () => (await import('./shards.ts')).shardsCommand,
   verify: async () => (await import('./verify.ts')).verifyCommand,
@@ -53,6 +54,9 @@ First steps:
   $ npx genesis start                     API and relay, with their own PostgreSQL and Kafka in .genesis/
   $ npx genesis token --user ada          a token for development, to send as "Authorization: Bearer …"
   $ npx genesis endpoints --json          where API, PostgreSQL and Kafka can be reached
+
+Is everything as it must be?
+  $ npx genesis doctor                    configuration, database, broker, topic, relays: what to mend
 
 When events do not come out:
   $ npx genesis outbox                    what is not published; \`outbox why SESSION\` says why, and what to do

@@ -115,3 +115,18 @@ function sending(connection: Connection, request: () => Writer): Connection {
 export function says(error: unknown, ...ids: readonly string[]): boolean {
   return error instanceof Error && ids.some((id) => findErrorBy(error, 'apiId', id) !== null);
 }
+
+/** Asks with all metadata what the user may do with each topic: a bit for each operation, by its number in Kafka's protocol. */
+export function askRights(client: Client, tell: (topic: string, operations: number) => void): void {
+  wrapApi(client, 'Metadata', (call, [topics, create, _rights, ...rest], callback) => {
+    call([topics, create, true, ...rest], (error, response) => {
+      const found = (response as MetadataRights | undefined)?.topics ?? [];
+      for (const { name, topicAuthorizedOperations: rights } of found) if (name !== null) tell(name, rights);
+      callback(error, response);
+    });
+  });
+}
+
+interface MetadataRights {
+  readonly topics: readonly { readonly name: string | null; readonly topicAuthorizedOperations: number }[];
+}

@@ -33,7 +33,12 @@ export function createCommand(kafka: KafkaConfig, settings: TopicSettings): stri
 
 /** The command that makes an existing topic keep its events. */
 export function keepCommand(kafka: KafkaConfig): string {
-  const configs = Object.entries(KEEP).map(([name, value]) => `${name}=${value}`);
+  return setCommand(kafka, KEEP);
+}
+
+/** The command that changes settings of an existing topic. */
+export function setCommand(kafka: KafkaConfig, settings: Readonly<Record<string, string>>): string {
+  const configs = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   return `kafka-configs.sh ${at(kafka)} --alter --entity-type topics --entity-name ${kafka.topic} --add-config ${configs.join(',')}`;
 }
 

@@ -64,6 +64,31 @@ export async function migrate(
   }
 }
 
+/** How the schema of a database stands to this program. */
+export interface MigrationState {
+  readonly applied: number;
+  /** Not applied yet. */
+  readonly pending: readonly string[];
+  /** Applied, but not known here: the database is newer than this program. */
+  readonly unknown: readonly string[];
+  /** Applied with another text. */
+  readonly changed: readonly string[];
+}
+
+/** Reads only. The table of migrations must be there. */
+export async function judgeMigrations(client: pg.Client, folder: URL = FOLDER): Promise<MigrationState> {
+  const migrations = await readMigrations(folder);
+  const applied = await appliedChecksums(client);
+  const known = new Map(migrations.map(({ name, checksum }) => [name, checksum]));
+  const names = [...applied.keys()];
+  return {
+    applied: applied.size,
+    pending: [...known.keys()].filter((name) => !applied.has(name)),
+    unknown: names.filter((name) => !known.has(name)).toSorted(),
+    changed: names.filter((name) => known.has(name) && known.get(name) !== applied.get(name)),
+  };
+}
+
 /** Waits for another program that migrates, but not for ever: one that hangs must be seen. */
 async function takeLock(client: pg.Client): Promise<void> {
   try {
