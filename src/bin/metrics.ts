@@ -10,6 +10,7 @@ import { batchMetrics, transactionMetrics } from '../observability/metrics/trans
 import { countBacklogs } from '../outbox/operations/figures.ts';
 import { readClock } from '../postgres/database-clock.ts';
 import { conflictKind } from '../postgres/errors.ts';
+import { readLastOutboxId } from '../postgres/last-outbox-id.ts';
 import { createOperationsStore } from '../postgres/outbox-admin.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
@@ -59,7 +60,8 @@ function figuresOf(pool: ReturnType<typeof createPool>): DatabaseFigures {
     clock: () => readClock(read),
     async outbox() {
       const relays = await store.relays();
-      return { relays, backlogs: await countBacklogs(store, relays.shards, COUNTED) };
+      const backlogs = await countBacklogs(store, relays.shards, COUNTED);
+      return { relays, backlogs, lastId: await readLastOutboxId(read) };
     },
   };
 }

@@ -12,11 +12,18 @@ const FIGURES = { keep: 5_000, wait: WAIT, serve: 60_000 };
 /** Whether it answers now. */
 const CLOCK = { keep: 500, wait: WAIT, serve: 0 };
 
+interface OutboxFigures {
+  readonly relays: RelayFacts;
+  readonly backlogs: Backlogs;
+  /** Of the rows of event_outbox. */
+  readonly lastId: number;
+}
+
 /** What is asked of the database. */
 export interface DatabaseFigures {
   /** Its clock, in milliseconds since the epoch. */
   clock(): Promise<number>;
-  outbox(): Promise<{ readonly relays: RelayFacts; readonly backlogs: Backlogs }>;
+  outbox(): Promise<OutboxFigures>;
 }
 
 /**
@@ -53,7 +60,7 @@ async function offsetOf(figures: DatabaseFigures): Promise<number> {
   return (there - (before + Date.now()) / 2) / 1_000;
 }
 
-type Tell = (figures: Awaited<ReturnType<DatabaseFigures['outbox']>> | null) => void;
+type Tell = (figures: OutboxFigures | null) => void;
 
 function outboxGauges(registry: Registry): Tell {
   const backlog = backlogGauges(registry);
@@ -69,15 +76,23 @@ function outboxGauges(registry: Registry): Tell {
     help: 'Relays that are alive, of this database',
     registers,
   });
+  const bound = new Gauge({
+    name: 'genesis_outbox_backlog_bound_events',
+    help: 'No more events than this are on their ordinary way: ids from the lowest floor of a shard to the last one. Costs nothing to know, also of millions',
+    registers,
+  });
   return (figures) => {
     for (const { gauge } of backlog) gauge.reset();
     for (const gauge of Object.values(shards)) gauge.reset();
     if (figures === null) {
       ahead.remove();
+      bound.remove();
       members.remove();
       return;
     }
-    const { relays, backlogs } = figures;
+    const { relays, backlogs, lastId } = figures;
+    const lowest = Math.min(...relays.shards.map(({ floor }) => floor));
+    bound.set(Math.max(0, lastId + 1 - lowest));
     ahead.set(relays.topicAhead ? 1 : 0);
     members.set(relays.members.filter(({ expiresIn }) => expiresIn > 0).length);
     for (const [shard, counted] of backlogs.shards) {

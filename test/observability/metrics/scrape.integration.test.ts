@@ -116,10 +116,11 @@ describe('metrics of a running system', { timeout: 180_000 }, () => {
       expect(total(series, `genesis_relay_${step}_duration_seconds_sum`)).toBeGreaterThan(0);
     }
     expect(total(series, 'genesis_relay_leases_held')).toBe(8);
-    expect(total(series, 'genesis_relay_shard_state', 'state="active"')).toBe(8);
     expect(total(series, 'genesis_relay_circuit_open')).toBe(0);
     expect(total(series, 'genesis_relay_last_progress_timestamp_seconds')).toBeGreaterThan(Date.now() / 1_000 - 600);
     expect(total(series, 'genesis_commands_accepted_total')).toBeUndefined();
+    // Told with each beat.
+    await expect.poll(async () => total(await ofRelay(), 'genesis_relay_shard_state', 'state="active"'), SOON).toBe(8);
   });
 
   it('tell what is not published, from every process, and who holds which shard', async () => {
@@ -132,6 +133,7 @@ describe('metrics of a running system', { timeout: 180_000 }, () => {
     const series = await ofApi();
     expect(total(series, 'genesis_outbox_oldest_unpublished_age_seconds')).toBeGreaterThan(0);
     expect(total(series, 'genesis_outbox_counted_all')).toBe(8);
+    expect(total(series, 'genesis_outbox_backlog_bound_events')).toBeGreaterThanOrEqual(2);
     expect(total(series, 'genesis_shard_owner')).toBe(0);
     expect(total(series, 'genesis_shard_state', 'state="free"')).toBe(8);
     expect(total(series, 'genesis_relay_members')).toBe(0);
@@ -147,9 +149,15 @@ describe('metrics of a running system', { timeout: 180_000 }, () => {
 
   it('are answered within a second while the database is away, without what only it knows', async () => {
     proxy.silenceLinks();
-    const silent = await scrape(apiAddress);
-    expect(silent.milliseconds).toBeLessThan(1_000);
-    expect(total(silent.series, 'genesis_database_up')).toBe(0);
+    let slowest = 0;
+    let silent = await scrape(apiAddress);
+    const up = async () => {
+      silent = await scrape(apiAddress);
+      slowest = Math.max(slowest, silent.milliseconds);
+      return total(silent.series, 'genesis_database_up');
+    };
+    await expect.poll(up, SOON).toBe(0);
+    expect(slowest).toBeLessThan(1_000);
     expect(total(silent.series, 'genesis_outbox_pending_events')).toBeUndefined();
     expect(total(silent.series, 'genesis_commands_accepted_total')).toBe(4);
     proxy.refuse(true);
