@@ -130,7 +130,8 @@ describe('genesis republish', { timeout: 180_000 }, () => {
   it.each([['the configured'], ['one that rows of the outbox name']])(
     'never writes to the live topic: %s',
     async (what) => {
-      const topic = what === 'the configured' ? rig.kafka.topic : 'domain-events';
+      const topic = what === 'the configured' ? rig.kafka.topic : 'of-old';
+      await rig.tamper(`UPDATE event_outbox SET topic = 'of-old' WHERE key = $1`, [id]);
       const { code, err } = await republish('--to-topic', topic, '--all', '--yes');
       expect({ code, err }).toEqual({
         code: 1,

@@ -33,10 +33,11 @@ export class AuditRig {
   readonly store: AuditStore & ProjectionStore;
   readonly #database: TestDatabase;
 
-  constructor(database: TestDatabase) {
+  /** @param topic The rows are for. */
+  constructor(database: TestDatabase, topic = 'domain-events') {
     this.#database = database;
     this.pool = createPool({ url: database.url, poolSize: 8 }, 'test', silent);
-    this.commands = groupCommit(createCommandStore(this.pool));
+    this.commands = groupCommit(createCommandStore(this.pool), { destination: { topic, shards: SHARDS } });
     this.store = createAuditStore(this.pool);
   }
 

@@ -52,7 +52,7 @@ describe('genesis reconcile --follow', () => {
   }
 
   it('leaves rows of other topics out: their places mean nothing here', async () => {
-    const one = await begun({ topicName: 'domain-events' });
+    const one = await begun({ topicName: rig.kafka.topic });
     const [a, b, c] = await unwritten();
     await rig.tamper(`UPDATE event_outbox SET topic = 'of-old' WHERE sequence < 3`, []);
     await rig.mark(a.id, { partition: a.partition, offset: 0n });

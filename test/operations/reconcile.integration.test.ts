@@ -258,7 +258,7 @@ describe('genesis reconcile', () => {
     await writeAndMark(other.rows.slice(0, 2));
     await rig.write(other.rows.slice(2));
     await rig.mark(at(other.rows, 3).id, { partition: at(other.rows, 3).partition, offset: 0n });
-    expect(await run({ topicName: 'domain-events' })).toMatchObject({
+    expect(await run({ topicName: rig.kafka.topic })).toMatchObject({
       ...clean,
       events: 8,
       published: 4,

@@ -33,7 +33,7 @@ describe('genesis recover', () => {
   });
   afterEach(() => rig.stop());
 
-  const store = () => createRecoverStore(rig.pool, { topic: 'domain-events', shards: 8, generationTimeout: 600_000 });
+  const store = () => createRecoverStore(rig.pool, { topic: rig.kafka.topic, shards: 8, generationTimeout: 600_000 });
 
   type Run = RecoverResult & { readonly told: readonly RecoverProblem[] };
 

@@ -178,9 +178,9 @@ describe('genesis republish', () => {
 
   it('knows the live topic, and takes no topic of somebody else for its own', async () => {
     const store = createRepublishStore(rig.pool);
-    expect(await store.isLive('domain-events')).toBe(false);
+    expect(await store.isLive(rig.kafka.topic)).toBe(false);
     await rig.session();
-    expect([await store.isLive('domain-events'), await store.isLive(side.topic)]).toEqual([true, false]);
+    expect([await store.isLive(rig.kafka.topic), await store.isLive(side.topic)]).toEqual([true, false]);
     await makeSideTopic(side, 3);
     expect(await written()).toEqual(new Map());
     await rig.write([{ key: 'hello', partition: 0, value: 'world', headers: {} }], side.topic);

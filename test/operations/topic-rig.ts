@@ -36,7 +36,7 @@ export class TopicRig extends AuditRig {
   readonly #producer: Producer<string, string, string, string>;
 
   constructor(database: ConstructorParameters<typeof AuditRig>[0], kafka: KafkaConfig) {
-    super(database);
+    super(database, kafka.topic);
     this.kafka = kafka;
     this.log = new CommittedRecords(kafka);
     const { brokers } = kafka;
