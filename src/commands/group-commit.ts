@@ -4,6 +4,7 @@ import type { SessionId } from '../genesis/ids.ts';
 import type { Service } from '../service.ts';
 import type { BatchOutcome, BatchSettings } from './batch-work.ts';
 import {
+  tooManyWaiting,
   TransactionConflict,
   type CommandOutcome,
   type CommandRequest,
@@ -75,6 +76,11 @@ export class GroupCommit implements Service, CommandService {
     return this.#queue.length + this.#deferred.size;
   }
 
+  /** What comes now is turned away. */
+  get full(): boolean {
+    return this.waiting >= this.#settings.queueMax;
+  }
+
   start(): Promise<void> {
     this.#accepting = true;
     return Promise.resolve();
@@ -94,11 +100,7 @@ export class GroupCommit implements Service, CommandService {
 
   execute(request: CommandRequest): Promise<CommandOutcome> {
     if (!this.#accepting) return Promise.reject(stopping());
-    if (this.waiting >= this.#settings.queueMax) {
-      return Promise.reject(
-        new GenesisError('OVERLOADED', 'Too many commands are waiting. Nothing was written; try again.'),
-      );
-    }
+    if (this.full) return Promise.reject(tooManyWaiting());
     return new Promise((resolve, reject) => {
       const expiresAt = performance.now() + this.#settings.queueTimeout;
       this.#queue.push({ request, expiresAt, resolve, reject });

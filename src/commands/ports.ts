@@ -1,3 +1,4 @@
+import { GenesisError } from '../errors.ts';
 import type { Command } from '../genesis/commands.ts';
 import type { CommandId, SessionId, UserId } from '../genesis/ids.ts';
 import type { EventRecord } from '../genesis/events.ts';
@@ -66,6 +67,11 @@ export interface CommandService {
    *   could not be learnt by the deadline; its details carry `command_id` and `session_id`).
    */
   execute(request: CommandRequest): Promise<CommandOutcome>;
+}
+
+/** For a command that finds the queue full. */
+export function tooManyWaiting(): GenesisError {
+  return new GenesisError('OVERLOADED', 'Too many commands are waiting. Nothing was written; try again.');
 }
 
 /** A command in command_inbox that still waits for its result. */

@@ -16,10 +16,12 @@ import { registerQueryRoutes } from './query-routes.ts';
 import { createRateLimit, rateLimited } from './rate-limit.ts';
 import { contextOf, principalOf } from './request-context.ts';
 import { isHost, isRepeated } from './request-headers.ts';
-import { logFailure, logRequest } from './request-log.ts';
+import { COMMANDS, SESSIONS } from './paths.ts';
+import { FailureLog, logRequest } from './request-log.ts';
 import { sendProblem } from './send-problem.ts';
 import { registerSessionRoutes } from './session-routes.ts';
 import { unauthenticated, type TokenVerifier } from './tokens.ts';
+import { tooManyWaiting } from '../commands/ports.ts';
 import { GenesisError } from '../errors.ts';
 
 /** Milliseconds between looks for requests that are too slow. */
@@ -39,7 +41,14 @@ export interface HttpApp {
 export function createApp(dependencies: HttpDependencies): HttpApp {
   const limits = { ...DEFAULT_LIMITS, ...dependencies.limits };
   const answers = createAnswerTracker();
-  const app = createFastify(dependencies, limits, answers);
+  const failures = new FailureLog(dependencies.logger);
+  const fail: Fail = (error, request, reply) => {
+    const refusal = asGenesisError(error);
+    failures.log(refusal, request);
+    measureRefusal(dependencies.meter, request, refusal.code);
+    return sendProblem(refusal, request, reply);
+  };
+  const app = createFastify(limits, answers, fail);
   // One more is closed at once, without an answer.
   app.server.maxConnections = limits.connections;
   app.server.on('request', (_request, response) => answers.begin(response));
@@ -49,15 +58,17 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
   // Declared up front so that all requests keep one shape.
   app.decorateRequest('genesis', undefined);
   const noRoute = watchRoutes(app);
-  app.addHook('onRequest', (request, _reply, done) => done(refusalBeforeRouting(request, noRoute)));
+  app.addHook('onRequest', (request, _reply, done) => {
+    done(refusalBeforeRouting(request, noRoute) ?? refusalOfOverload(dependencies, request));
+  });
   app.addHook('onResponse', (request, reply, done) => {
     logRequest(dependencies.logger, request, reply);
     measureAnswer(dependencies.meter, request, reply);
     done();
   });
-  app.setErrorHandler((error, request, reply) => fail(dependencies, error, request, reply));
+  app.setErrorHandler(fail);
   // For routes that find out themselves that there is nothing: files that do not exist.
-  app.setNotFoundHandler((request, reply) => fail(dependencies, nothingHere(), request, reply));
+  app.setNotFoundHandler((request, reply) => fail(nothingHere(), request, reply));
   readOnlyJson(app);
 
   // Before the routes, which it collects; all in plugins, so that they come in this order.
@@ -75,7 +86,10 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
   return { fastify: app, open: answers.open };
 }
 
-function createFastify(dependencies: HttpDependencies, limits: HttpLimits, answers: AnswerTracker): FastifyInstance {
+/** Answers an error, whatever it is. */
+type Fail = (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
+
+function createFastify(limits: HttpLimits, answers: AnswerTracker, fail: Fail): FastifyInstance {
   return fastify({
     // Its own lines would repeat ours, and its request serializer writes URLs with their queries.
     logger: false,
@@ -93,7 +107,7 @@ function createFastify(dependencies: HttpDependencies, limits: HttpLimits, answe
     // While it stops, what still arrives on an open connection is answered as usual, and that connection then closed.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      fail(dependencies, error, request, reply);
+      fail(error, request, reply);
     },
     clientErrorHandler: (error, socket) => answerClientError(error, socket, answers.pendingOn(socket)),
   });
@@ -108,6 +122,18 @@ function refusalBeforeRouting(request: FastifyRequest, noRoute: NoRoute): Genesi
   )
     return malformed('There must be one Host header, with a host and no more than a port');
   return request.is404 ? noRoute(request.method, request.url) : undefined;
+}
+
+/**
+ * Commands that would be turned away at the queue are, before their token and body cost what those need that are taken: an API that is
+ * asked for twice what it can do must not spend its time on refusals.
+ */
+function refusalOfOverload(
+  { overloaded }: HttpDependencies,
+  { method, routeOptions }: FastifyRequest,
+): GenesisError | undefined {
+  if (method !== 'POST' || overloaded?.() !== true) return undefined;
+  return routeOptions.url === COMMANDS || routeOptions.url === SESSIONS ? tooManyWaiting() : undefined;
 }
 
 async function authenticate(tokens: TokenVerifier, request: FastifyRequest): Promise<void> {
@@ -139,16 +165,4 @@ function readOnlyJson(app: FastifyInstance): void {
       done(asGenesisError(error));
     }
   });
-}
-
-function fail(
-  { logger, meter }: HttpDependencies,
-  error: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
-  const refusal = asGenesisError(error);
-  logFailure(logger, refusal, request);
-  measureRefusal(meter, request, refusal.code);
-  return sendProblem(refusal, request, reply);
 }

@@ -82,6 +82,8 @@ export interface HttpDependencies {
   readonly config: HttpConfig;
   readonly tokens: TokenVerifier;
   readonly commands: CommandService;
+  /** Whether a command that comes now would only be turned away: then it is, before anything of it is read. Absent: never. */
+  readonly overloaded?: () => boolean;
   readonly sessions: SessionReader;
   readonly queries: Queries;
   /** What operators do with the outbox and its relays. */

@@ -62,7 +62,7 @@ function particularHeaders({ code, details }: GenesisError): Record<string, stri
       return rateLimitHeaders(details);
     case 'OVERLOADED':
     case 'UNAVAILABLE':
-      return { 'retry-after': String(details['retry_after'] ?? RETRY_AFTER) };
+      return { 'retry-after': typeof details['retry_after'] === 'number' ? `${details['retry_after']}` : RETRY_AFTER };
     case 'OUTCOME_UNKNOWN':
       return locationOf(details);
     default:

@@ -24,21 +24,53 @@ export function logRequest(logger: Logger, request: FastifyRequest, reply: Fasti
   );
 }
 
-/** Why a request got a 5xx: a defect with all that is known of it, a dependency's absence with a line. */
-export function logFailure(logger: Logger, error: GenesisError, request: FastifyRequest): void {
-  const { status } = ERRORS[error.code];
-  if (status < 500) return;
-  const { traceId, principal } = contextOf(request);
-  const facts = {
-    code: error.code,
-    method: request.method,
-    path: pathOf(request.url),
-    status,
-    trace_id: traceId,
-    user_id: principal?.userId ?? null,
-  };
-  if (error.code === 'INTERNAL_ERROR') logger.error({ ...facts, err: described(error.cause) }, 'request failed');
-  else logger.warn({ ...facts, ...causeOf(error) }, error.message);
+/** Between two lines about commands that were turned away, in milliseconds. */
+const OVERLOAD_LINES = 1_000;
+
+/** Why requests got a 5xx: a defect with all that is known of it, a dependency's absence with a line, too much load with a line a second. */
+export class FailureLog {
+  readonly #logger: Logger;
+  /** Turned away since the last line. */
+  #turnedAway = 0;
+  #toldAt = -Infinity;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  log(error: GenesisError, request: FastifyRequest): void {
+    const { status } = ERRORS[error.code];
+    if (status < 500) return;
+    if (error.code === 'OVERLOADED' && !this.#isOverloadDue()) return;
+    const { traceId, principal } = contextOf(request);
+    const facts = {
+      code: error.code,
+      method: request.method,
+      path: pathOf(request.url),
+      status,
+      trace_id: traceId,
+      user_id: principal?.userId ?? null,
+    };
+    if (error.code === 'INTERNAL_ERROR')
+      this.#logger.error({ ...facts, err: described(error.cause) }, 'request failed');
+    else this.#logger.warn({ ...facts, ...this.#others(error), ...causeOf(error) }, error.message);
+  }
+
+  /** Thousands of lines a second would cost more than what they tell of. */
+  #isOverloadDue(): boolean {
+    const now = performance.now();
+    const due = now - this.#toldAt >= OVERLOAD_LINES;
+    if (due) this.#toldAt = now;
+    else this.#turnedAway += 1;
+    return due;
+  }
+
+  #others({ code }: GenesisError): { readonly turned_away_before?: number } {
+    if (code !== 'OVERLOADED') return {};
+    const others = this.#turnedAway;
+    this.#turnedAway = 0;
+    return { turned_away_before: others };
+  }
 }
 
 function causeOf({ cause }: GenesisError): { readonly cause?: string } {
