@@ -1,5 +1,6 @@
 import { LocalInfrastructureError } from '../local/local-infrastructure-error.ts';
 import { benchmarkApi } from './api/main.ts';
+import { benchmarkCosts } from './costs/main.ts';
 import { benchmarkEndToEnd } from './end-to-end/main.ts';
 import { benchmarkRelay } from './relay/main.ts';
 import { benchmarkSse } from './sse/main.ts';
@@ -11,6 +12,7 @@ const BENCHMARKS: ReadonlyMap<string, (args: readonly string[]) => Promise<void>
   ['relay', benchmarkRelay],
   ['end-to-end', benchmarkEndToEnd],
   ['sse', benchmarkSse],
+  ['costs', benchmarkCosts],
   ['textbook', benchmarkTextbook],
 ]);
 

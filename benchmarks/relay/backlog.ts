@@ -35,6 +35,8 @@ export interface Backlog {
   readonly sessions: number;
   /** About so many bytes of payload in each event. */
   readonly payload: number;
+  /** Default 8. */
+  readonly shards?: number;
 }
 
 /** Writes events as fast as one statement after the other can, bypassing commands: the relay is to be measured, not they. */
@@ -56,7 +58,7 @@ export class BacklogWriter {
     const ids = Array.from({ length: backlog.sessions }, () => uuidv7());
     await client.query(
       'INSERT INTO bench_sessions SELECT n - 1, id, shard FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS s (id, shard, n)',
-      [ids, ids.map((id) => shardOf(id, PARTITIONS))],
+      [ids, ids.map((id) => shardOf(id, backlog.shards ?? PARTITIONS))],
     );
     return writer;
   }

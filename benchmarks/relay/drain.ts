@@ -6,7 +6,7 @@ import { DEBEZIUM_VERSION } from '../debezium/runtime.ts';
 import { median } from '../median.ts';
 import { BacklogWriter } from './backlog.ts';
 import { sendOnly, sendPlainly } from './send-only.ts';
-import { asAdmin, createDatabase, newName, openPlace, type Place, type Stage } from './stage.ts';
+import { asAdmin, createDatabase, newName, openPlace, type Place, type PlaceOptions, type Stage } from './stage.ts';
 import { watchDrain, type Drained } from './watch-drain.ts';
 
 export interface DrainPlan {
@@ -137,15 +137,17 @@ function tellPeer(relay: Summary, debezium: Summary): object {
   return { relay, debezium: { version: DEBEZIUM_VERSION, ...debezium }, 'relay / debezium': ratios };
 }
 
-async function inClone<Result>(
+/** A copy of the template, whose rows go to a topic of its own. */
+export async function inClone<Result>(
   stage: Stage,
   template: string,
   mode: DeliveryMode,
   use: (place: Place) => Promise<Result>,
+  options: PlaceOptions = {},
 ): Promise<Result> {
   const database = newName();
   await asAdmin(stage, (admin) => admin.query(`CREATE DATABASE ${database} TEMPLATE ${template}`));
-  const place = await openPlace(stage, database, mode);
+  const place = await openPlace(stage, database, mode, options);
   try {
     await retarget(place);
     return await use(place);
@@ -163,7 +165,8 @@ async function retarget({ database, kafka }: Place): Promise<void> {
   await database.query('CHECKPOINT');
 }
 
-async function drain({ postgres }: Stage, { database, kafka, relays }: Place, events: number): Promise<Drained> {
+/** The whole backlog through one relay. */
+export async function drain({ postgres }: Stage, { database, kafka, relays }: Place, events: number): Promise<Drained> {
   const relay = relays.start();
   return watchDrain(kafka, events, {
     cpu: () => relay.cpu(),

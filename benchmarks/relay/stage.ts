@@ -42,11 +42,23 @@ export async function createDatabase({ postgres }: Stage): Promise<string> {
   return name;
 }
 
+export interface PlaceOptions {
+  /** Of the topic. Default 8, as a new database has shards. */
+  readonly partitions?: number;
+  /** Settings of the relays besides. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** @param database Its name; it is dropped at the end. */
-export async function openPlace(stage: Stage, database: string, delivery: DeliveryMode): Promise<Place> {
+export async function openPlace(
+  stage: Stage,
+  database: string,
+  delivery: DeliveryMode,
+  { partitions = PARTITIONS, env: more = {} }: PlaceOptions = {},
+): Promise<Place> {
   const { cluster, postgres, folder } = stage;
   const topic = newName();
-  await cluster.admin.createTopic(topic, { partitions: PARTITIONS, ...cluster.replication });
+  await cluster.admin.createTopic(topic, { partitions, ...cluster.replication });
   const databaseUrl = postgres.url(database);
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 4 });
   pool.on('error', () => {});
@@ -59,6 +71,7 @@ export async function openPlace(stage: Stage, database: string, delivery: Delive
     RELAY_DELIVERY: delivery,
     LOCAL_DATA_DIR: own,
     LOG_LEVEL: 'INFO',
+    ...more,
   };
   const relays = new RelayFleet({ code: ROOT, folder: own, env });
   return {
