@@ -13,7 +13,7 @@ export const VARIABLES = {
   POSTGRES_POOL_SIZE: {
     default: '10',
     meaning:
-      'Most connections of one process, 2–1000; a relay has four of its own, and metrics two while somebody scrapes',
+      'Most connections of one process, 2–1000; a relay has five of its own, and metrics two while somebody scrapes',
   },
   KAFKA_BROKERS: {
     default: null,

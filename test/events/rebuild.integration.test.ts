@@ -161,15 +161,15 @@ describe('genesis rebuild beside commands', () => {
   it('waits for the command that is being written, and folds it too', async () => {
     const sessionId = await rig.session();
     await rig.tamper(SPOIL, [sessionId]);
-    const [written, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const [locked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const command = createCommandStore(rig.pool).transaction(async (transaction) => {
       const work = new BatchWork(await transaction.lock([sessionId], []), { unfinished: [], bound: [] }, SETTINGS);
       work.judge(request(updateSession({ title: 'Right' }), { sessionId }));
-      await transaction.write(work.rows());
-      written.resolve();
+      locked.resolve();
       await gate.promise;
+      await transaction.write(work.rows());
     }, 20_000);
-    await written.promise;
+    await locked.promise;
     const rebuilding = rig.rebuild({ sessionId });
     await somebodyWaits();
     gate.resolve();
