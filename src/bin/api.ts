@@ -56,14 +56,7 @@ export async function startApi({
   const read = createRead(pool, requestTimeout * READ_SHARE);
   const { shards } = await untilAvailable('the database', () => readSettings(read), logger, signal);
   const newId = createUuidGenerator();
-  const settings = {
-    ...config.commands,
-    destination: { topic: config.topic, shards },
-    newId,
-    queueTimeout: requestTimeout * QUEUE_SHARE,
-    transactionTimeout: requestTimeout * TRANSACTION_SHARE,
-    onBatch: metrics?.api?.batches.batch,
-  };
+  const settings = { ...commandSettings(config, shards), newId, onBatch: metrics?.api?.batches.batch };
   const { queries, feed } = createReading(read, logger);
   await lifecycle.start(feed);
   const onCommit = wakeRelay(wakeup, relay, shards, createCommitNotifier(read, logger));
@@ -88,6 +81,15 @@ export async function startApi({
   });
   await lifecycle.start(server);
   return server.address();
+}
+
+function commandSettings({ commands, http, topic }: ApiParts['config'], shards: number) {
+  return {
+    ...commands,
+    destination: { topic, shards },
+    queueTimeout: http.requestTimeout * QUEUE_SHARE,
+    transactionTimeout: http.requestTimeout * TRANSACTION_SHARE,
+  };
 }
 
 function commandStore(pool: ReturnType<typeof createPool>, metrics: Parts['metrics']): CommandStore {

@@ -50,7 +50,7 @@ export class RowQueue {
     const taken: ClaimedRow[] = [];
     for (const row of this.#rows) {
       let partitions = topics.get(row.topic);
-      if (partitions === undefined) topics.set(row.topic, (partitions = new Map()));
+      if (partitions === undefined) topics.set(row.topic, (partitions = new Map<number, Filled>()));
       let filled = partitions.get(row.shard);
       if (filled === undefined) partitions.set(row.shard, (filled = { bytes: 0, rows: 0, full: false }));
       if (fits(row, filled, bounds)) taken.push(row);
