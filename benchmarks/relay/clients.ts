@@ -7,7 +7,7 @@ import { GenesisError } from '../../src/errors.ts';
 import type { Command } from '../../src/genesis/commands.ts';
 import type { CommandId, SessionId, UserId } from '../../src/genesis/ids.ts';
 import { createCommandStore } from '../../src/postgres/command-store.ts';
-import { createPool } from '../../src/postgres/pool.ts';
+import { BY_INDEX, createPool, DEFAULT_LIMITS } from '../../src/postgres/pool.ts';
 import { createRead } from '../../src/postgres/read.ts';
 import { createCommitNotifier } from '../../src/postgres/wakeup.ts';
 
@@ -43,7 +43,7 @@ export class Clients {
 
   constructor({ databaseUrl, destination, onCommit }: ClientsOptions) {
     const logger = pino({ level: 'silent' });
-    this.#pool = createPool({ url: databaseUrl, poolSize: 5 }, 'bench', logger);
+    this.#pool = createPool({ url: databaseUrl, poolSize: 5 }, 'bench', logger, DEFAULT_LIMITS, BY_INDEX);
     const notify = createCommitNotifier(createRead(this.#pool, 5_000), logger);
     this.#commands = new GroupCommit(createCommandStore(this.#pool), { ...SETTINGS, destination }, logger, notify);
     this.#onCommit = onCommit;

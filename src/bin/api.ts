@@ -12,7 +12,7 @@ import { createCommandStore } from '../postgres/command-store.ts';
 import { ping } from '../postgres/ping.ts';
 import { createOverdueRequests } from '../postgres/overdue-requests.ts';
 import { createOperationsStore } from '../postgres/outbox-admin.ts';
-import { createPool } from '../postgres/pool.ts';
+import { BY_INDEX, createPool, DEFAULT_LIMITS, type PoolLimits } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
 import { readSession } from '../postgres/session-reader.ts';
 import { readSettings } from '../postgres/settings.ts';
@@ -28,6 +28,8 @@ import { untilAvailable } from './until-available.ts';
 /** Shares of REQUEST_TIMEOUT: waiting for a transaction, and the transaction. What is left over is for everything else. */
 const QUEUE_SHARE = 0.4;
 const TRANSACTION_SHARE = 0.5;
+/** The same of one statement: less than what is left of a transaction before its connection is cut. */
+const STATEMENT_SHARE = 0.28;
 /** The same of one read: a list takes three of them. */
 const READ_SHARE = 0.3;
 
@@ -49,7 +51,7 @@ export async function startApi({
   relay,
   metrics,
 }: ApiParts): Promise<string> {
-  const pool = createPool(infrastructure.database, 'genesis-api', logger);
+  const pool = createPool(infrastructure.database, 'genesis-api', logger, poolLimits(config.http), BY_INDEX);
   await lifecycle.start(closing('pool', () => pool.end()));
   metrics?.addPool('api', pool);
   const { requestTimeout } = config.http;
@@ -81,6 +83,15 @@ export async function startApi({
   });
   await lifecycle.start(server);
   return server.address();
+}
+
+/**
+ * A statement ends before the connection would be cut: COMMIT travels with the rows, and a server that had not noticed the cut would
+ * carry it out later.
+ */
+function poolLimits({ requestTimeout }: ApiParts['config']['http']): PoolLimits {
+  const statementTimeout = Math.min(DEFAULT_LIMITS.statementTimeout, Math.ceil(requestTimeout * STATEMENT_SHARE));
+  return { ...DEFAULT_LIMITS, statementTimeout };
 }
 
 function commandSettings({ commands, http, topic }: ApiParts['config'], shards: number) {

@@ -14,6 +14,7 @@ import type {
 import { EVENT_SCHEMA_LEVEL } from '../genesis/event-schemas.ts';
 import type { CommandId, SessionId, UserId } from '../genesis/ids.ts';
 import { plainArray, textArray } from './array-literal.ts';
+import { endsSession } from './errors.ts';
 import { schemaLevelOf, toLockedSession, type LockedRow } from './locked-row.ts';
 import { Pipeline, type Statement } from './pipeline.ts';
 import { sql } from './sql.ts';
@@ -21,7 +22,8 @@ import { runBegunTransaction, type Written } from './transaction.ts';
 import { writeParameters } from './write-parameters.ts';
 
 const BEGIN: Statement = { name: 'begin', text: 'BEGIN' };
-const COMMIT: Statement = { name: 'COMMIT', text: 'COMMIT' };
+/** In a transaction that has failed it would be answered with ROLLBACK. */
+const COMMIT: Statement = { name: 'COMMIT', text: 'COMMIT', tag: 'COMMIT' };
 const LOCK_CREATE_KEYS = statement('lock-create-keys');
 const LOCK_SESSIONS = statement('lock-sessions');
 const EXISTING_SESSIONS = statement('existing-sessions');
@@ -123,10 +125,14 @@ class PostgresCommandTransaction implements CommandTransaction {
       this.#pipeline.run(WRITE, [...writeParameters(rows), ...expected]),
       this.#pipeline.run(COMMIT, []),
     ]);
-    // What the server refuses is not followed by COMMIT. Of a connection that broke nothing is known.
-    if (writing.status === 'rejected' && writing.reason instanceof DatabaseError) throw writing.reason;
+    // What the server refuses is not followed by COMMIT. Of a session that has ended nothing is known.
+    if (writing.status === 'rejected' && isRefusal(writing.reason)) throw writing.reason;
     this.committed = committing.status === 'fulfilled';
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof DatabaseError && !endsSession(error.code ?? '');
 }
 
 function noSettings(): never {

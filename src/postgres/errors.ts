@@ -44,6 +44,17 @@ export function errorCode(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+/**
+ * Errors with which the server (or a pooler in between) ends the session: connection exceptions, a server that stops, and its own time
+ * limits (idle in transaction, transaction, idle session). By code, because lc_messages translates the severity. One that is missing
+ * here is noticed a moment later, when the connection ends. Source: the PostgreSQL documentation, appendix "Error Codes".
+ */
+const SESSION_ENDS = /^(?:08...|57P0[1-5]|25P0[34])$/u;
+
+export function endsSession(sqlState: string): boolean {
+  return SESSION_ENDS.test(sqlState);
+}
+
 /** node-postgres reports a broken or never made connection by words alone. */
 function isBrokenConnection(error: unknown): boolean {
   return (

@@ -4,6 +4,8 @@ import type { Connection, PoolClient, Submittable } from 'pg';
 export interface Statement {
   readonly name: string;
   readonly text: string;
+  /** What the server must answer it with; anything else is a failure. Absent: anything. */
+  readonly tag?: string;
 }
 
 /** A parameter as the server reads it. */
@@ -70,6 +72,8 @@ export class Pipeline {
 class Flight implements Submittable {
   readonly #asked: readonly Asked[];
   readonly #rows: unknown[][];
+  /** Tags that were not as they had to be. */
+  readonly #wrong = new Map<number, string>();
   #done = 0;
   #failed = false;
 
@@ -98,7 +102,9 @@ class Flight implements Submittable {
     this.#rows[this.#done]?.push(fields);
   }
 
-  handleCommandComplete(): void {
+  handleCommandComplete({ text }: { readonly text: string }): void {
+    const { tag } = this.#asked[this.#done]?.statement ?? {};
+    if (tag !== undefined && tag !== text) this.#wrong.set(this.#done, text);
     this.#done += 1;
   }
 
@@ -115,7 +121,11 @@ class Flight implements Submittable {
 
   /** The first so many. */
   #resolve(count: number): void {
-    for (const [index, { resolve }] of this.#asked.slice(0, count).entries()) resolve(this.#rows[index] ?? []);
+    for (const [index, { statement, resolve, reject }] of this.#asked.slice(0, count).entries()) {
+      const tag = this.#wrong.get(index);
+      if (tag === undefined) resolve(this.#rows[index] ?? []);
+      else reject(new Error(`${statement.name} was answered with ${tag}`));
+    }
   }
 
   handleEmptyQuery(): void {

@@ -32,14 +32,27 @@ const SERVER_OPTIONS = [
 ];
 
 /**
+ * For programs whose every statement looks up what it wants by an index, whatever the statistics say: those of a young table know
+ * nothing, and a plan is kept for as long as they do not change. To compile a statement takes longer than any of these runs.
+ */
+export const BY_INDEX = [
+  'enable_seqscan=off',
+  'enable_bitmapscan=off',
+  'enable_hashjoin=off',
+  'enable_mergejoin=off',
+  'jit=off',
+];
+
+/**
  * A pool of connections. `application_name` tells in pg_stat_activity who they are.
- * The caller ends it.
+ * The caller ends it. `settings` are those of each session besides, as `name=value`.
  */
 export function createPool(
   config: DatabaseConfig,
   name: string,
   logger: Logger,
   limits: PoolLimits = DEFAULT_LIMITS,
+  settings: readonly string[] = [],
 ): pg.Pool {
   const pool = new pg.Pool({
     connectionString: config.url,
@@ -51,7 +64,7 @@ export function createPool(
     statement_timeout: limits.statementTimeout,
     lock_timeout: limits.lockTimeout,
     idle_in_transaction_session_timeout: limits.idleInTransactionTimeout,
-    options: SERVER_OPTIONS.map((setting) => `-c ${setting}`).join(' '),
+    options: [...SERVER_OPTIONS, ...settings].map((setting) => `-c ${setting}`).join(' '),
   });
   // An idle connection that breaks is replaced at the next use; without a listener the error would end the process.
   pool.on('error', (error) => logger.warn({ error: error.message }, 'an idle database connection broke'));

@@ -46,7 +46,8 @@ export function runTransaction<Result>(
  * Runs `work`, whose first statement is BEGIN, and then COMMIT, unless `work` has sent that, too, on one connection of the pool.
  *
  * If COMMIT's answer is lost, the transaction is looked up on a new connection until the time is over: by its id, and by what it
- * wrote. The outcome is learnt wherever it can be. If `work` takes too long the connection is cut, and the server rolls back.
+ * wrote. The outcome is learnt wherever it can be. If `work` takes too long the connection is cut, and the server rolls back,
+ * unless COMMIT is already on its way: then it is looked up, too.
  *
  * @param timeLimit Milliseconds for all of it.
  * @throws GenesisError UNAVAILABLE if it certainly wrote nothing, OUTCOME_UNKNOWN if that could not be learnt in time.

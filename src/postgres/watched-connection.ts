@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
+import { endsSession } from './errors.ts';
 
 /** The connection is gone, and whatever the session held with it. */
 export class ConnectionLost extends Error {
@@ -33,17 +34,6 @@ const SERVER_OPTIONS = [
   'jit=off',
 ];
 const CONNECT_TIMEOUT_MS = 5_000;
-
-/**
- * Errors with which the server ends the session: connection exceptions, a server that stops, and its own time limits (idle in
- * transaction, transaction, idle session). By code, because lc_messages translates the severity. One that is missing here is
- * noticed a moment later, when the connection ends. Source: the PostgreSQL documentation, appendix "Error Codes".
- */
-const SESSION_ENDS = /^(?:08...|57P0[1-5]|25P0[34])$/u;
-
-function endsSession(sqlState: string): boolean {
-  return SESSION_ENDS.test(sqlState);
-}
 
 /** Opens a session of its own, outside of any pool. @throws the driver's error, or the signal's reason */
 export async function openWatchedConnection(

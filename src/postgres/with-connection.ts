@@ -26,7 +26,7 @@ export async function withConnection<Result>(
   client.on('error', ignore);
   try {
     const result = await use(client);
-    release(false);
+    release(!isIdle(client));
     return result;
   } catch (error) {
     release(true);
@@ -58,4 +58,15 @@ async function connectUntil(pool: Pool, cutAt: number): Promise<PoolClient> {
     'UNAVAILABLE',
     'No connection to the database was free in time. Nothing was written; try again.',
   );
+}
+
+/** The part of the driver's client that its type declarations do not know yet. */
+interface TellsStatus {
+  /** I: in no transaction; T: in one; E: in one that has failed. Null before the first answer. */
+  getTransactionStatus(): 'I' | 'T' | 'E' | null;
+}
+
+/** Whether whoever has the connection next begins with nothing of this use. */
+function isIdle(client: PoolClient): boolean {
+  return (client as PoolClient & TellsStatus).getTransactionStatus() === 'I';
 }

@@ -138,7 +138,7 @@ export class Drain {
     board.draining();
     this.#inFlight = batch;
     this.#keeping.sending();
-    // After its rows are marked, a session on hold is looked at anew: never during a claim.
+    // After its rows are marked, a session on hold is looked at anew, and only then claimed from: that saves a claim that gives nothing.
     const settlesHolds = this.#context.recorder.unmarked.some(({ row }) => row.held);
     const marked = this.#mark(signal);
     const sending = publisher.send(batch, {

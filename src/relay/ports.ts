@@ -121,7 +121,8 @@ export interface OutboxStore {
   charge(refusal: Refusal, next: AfterRefusal): Promise<'charged' | 'locked' | 'lost'>;
   /**
    * Looks anew at sessions on hold of which rows were settled: how far they have come, and whether anything is left. A session of which
-   * nothing is left to send leaves the hold. Never during a claim.
+   * nothing is left to send leaves the hold. On the connection of the claims: what comes after a claim sees all that this saw, so no hold
+   * is dropped whose rows the claim has passed over.
    */
   settleHolds(sessions: readonly SessionId[]): Promise<void>;
   /**

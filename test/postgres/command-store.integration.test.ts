@@ -152,6 +152,25 @@ describe('the transaction of a command', () => {
     expect((await direct.query('SELECT 1 FROM genesis_sessions WHERE session_id = $1', [sessionId])).rowCount).toBe(1);
   });
 
+  it('learns the outcome if a pooler tells an error in place of the answer', async () => {
+    proxy.failNextCommit('pooler-error');
+    const sessionId = await newSession();
+    expect((await direct.query('SELECT 1 FROM genesis_sessions WHERE session_id = $1', [sessionId])).rowCount).toBe(1);
+  });
+
+  it('leaves no connection in a transaction to whoever comes next', async () => {
+    const one = createPool({ url: database.url, poolSize: 1 }, 'test', silent);
+    const alone = groupCommit(createCommandStore(one));
+    await alone.start();
+    await alone.execute(request(createSession()));
+    // The statement is gone, and COMMIT fails behind rows that were written.
+    await one.query('DEALLOCATE "COMMIT"');
+    await expect(alone.execute(request(createSession()))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect((await one.query<{ one: number }>('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    await alone.stop();
+    await one.end();
+  });
+
   it('learns that nothing was written if COMMIT itself was lost', async () => {
     const before = await rowCounts();
     proxy.failNextCommit('lose-commit');

@@ -117,19 +117,22 @@ describe('a member that ends without a word', () => {
     await expect(crashing.beat([])).rejects.toThrow(LeaseLost);
   });
 
-  test.each(['genesis-relay', 'genesis-relay-leases'])('is over when it loses its connection %s', async (name) => {
-    const member = await rig.join();
-    await member.acquire([0]);
-    await rig.admin.query(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()',
-      [name],
-    );
-    await vi.waitFor(() => expect(member.lost.aborted).toBe(true), PATIENCE);
-    await expect(member.beat([])).rejects.toThrow(LeaseLost);
-    await expect(member.store.markSent([{ id: 1, partition: 0, offset: '0' }])).rejects.toThrow(LeaseLost);
-    const next = await rig.join();
-    await vi.waitFor(async () => expect(await next.acquire([0])).toHaveLength(1), PATIENCE);
-  });
+  test.each(['genesis-relay', 'genesis-relay-marks', 'genesis-relay-leases'])(
+    'is over when it loses its connection %s',
+    async (name) => {
+      const member = await rig.join();
+      await member.acquire([0]);
+      await rig.admin.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()',
+        [name],
+      );
+      await vi.waitFor(() => expect(member.lost.aborted).toBe(true), PATIENCE);
+      await expect(member.beat([])).rejects.toThrow(LeaseLost);
+      await expect(member.store.markSent([{ id: 1, partition: 0, offset: '0' }])).rejects.toThrow(LeaseLost);
+      const next = await rig.join();
+      await vi.waitFor(async () => expect(await next.acquire([0])).toHaveLength(1), PATIENCE);
+    },
+  );
 
   test('is over when the database says nothing any more', async () => {
     const proxy = await startPostgresProxy(rig.url);

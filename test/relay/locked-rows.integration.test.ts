@@ -76,20 +76,24 @@ test('a row that is discarded while its record was on its way stays discarded an
   await expectOnceEach(keys, 4);
 });
 
-test('what was acknowledged of a locked row is remembered when the lease is lost', async () => {
-  const { keys } = await beginToDiscard();
-  const relay = rig.relay({}, { callTimeout: 1_000 });
-  await relay.start();
-  await untilStatuses({ SENT: 29, PENDING: 1 });
-  await rig.database.query(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'genesis-relay' AND datname = current_database()`,
-  );
-  await rig.insert(keys.map((session) => ({ session, sequence: 4 })));
-  await untilStatuses({ SENT: 39, PENDING: 1 });
-  await operator.query('ROLLBACK');
-  await untilStatuses({ SENT: 40 });
-  await expectOnceEach(keys, 4);
-});
+test.each(['genesis-relay', 'genesis-relay-marks'])(
+  'what was acknowledged of a locked row is remembered when %s is lost',
+  async (connection) => {
+    const { keys } = await beginToDiscard();
+    const relay = rig.relay({}, { callTimeout: 1_000 });
+    await relay.start();
+    await untilStatuses({ SENT: 29, PENDING: 1 });
+    await rig.database.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()',
+      [connection],
+    );
+    await rig.insert(keys.map((session) => ({ session, sequence: 4 })));
+    await untilStatuses({ SENT: 39, PENDING: 1 });
+    await operator.query('ROLLBACK');
+    await untilStatuses({ SENT: 40 });
+    await expectOnceEach(keys, 4);
+  },
+);
 
 test('a refused row that an operator has locked is charged once it is free, and stops no other session', async () => {
   await limitMessageBytes(rig.kafka, 20_000);

@@ -7,7 +7,9 @@ export type CommitFault =
   /** COMMIT never reaches the server, and the link is cut. */
   | 'lose-commit'
   /** The server commits, nothing comes back, and the link stays open. */
-  | 'black-hole';
+  | 'black-hole'
+  /** The server commits; in place of its answer comes an error, as of a pooler that has lost it, and the link is cut. */
+  | 'pooler-error';
 
 export interface PostgresProxy {
   /** The database's address, by way of the proxy. */
@@ -25,6 +27,15 @@ export interface PostgresProxy {
 
 /** The end of a transaction as a client sends it: a simple query, or a prepared statement by its name. */
 const COMMIT = 'COMMIT\0';
+
+/** ErrorResponse: a FATAL 08P01. */
+const POOLER_ERROR = errorResponse('SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0');
+
+function errorResponse(fields: string): Buffer {
+  const head = Buffer.from('E\0\0\0\0', 'latin1');
+  head.writeInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, Buffer.from(fields, 'latin1')]);
+}
 
 interface Faults {
   armed: CommitFault | null;
@@ -87,6 +98,7 @@ function link(client: Socket, target: URL, faults: Faults): Socket {
     if (fault !== null) swallow = true;
     upstream.write(data);
     if (fault === 'lose-answer') upstream.once('data', cut);
+    if (fault === 'pooler-error') upstream.once('data', () => client.end(POOLER_ERROR, cut));
   });
   upstream.on('data', (data: Buffer) => {
     if (!swallow && number >= faults.silentBefore) client.write(data);

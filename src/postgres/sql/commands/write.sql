@@ -14,9 +14,10 @@ WITH inbox AS (
   ) AS i
 ), finished AS (
   UPDATE command_inbox AS c
-  SET status = f.status, error_message = f.error_message, updated_at = $1
-  FROM unnest($14::uuid[], $15::text[], $16::text[]) AS f (id, status, error_message)
-  WHERE c.id = f.id AND c.status = 'PROCESSING'
+  SET status = ($15::text[])[array_position($14::uuid[], c.id)], error_message = ($16::text[])[array_position($14::uuid[], c.id)],
+      updated_at = $1
+  -- Written so that no index on the status fits: by that all unfinished commands would be read.
+  WHERE c.id = ANY ($14::uuid[]) AND c.status || '' = 'PROCESSING'
   RETURNING 1
 ), sessions AS MATERIALIZED (
   SELECT *
@@ -46,7 +47,7 @@ WITH inbox AS (
       version = s.version, last_event_id = s.last_event_id, outstanding_request = s.outstanding_request,
       outstanding_event = s.outstanding_event, schema_level = greatest(g.schema_level, s.schema_level), updated_at = s.updated_at
   FROM sessions AS s
-  WHERE g.session_id = s.session_id AND g.version = s.base_version AND s.base_version > 0
+  WHERE g.session_id = s.session_id AND g.session_id = ANY ($17::uuid[]) AND g.version = s.base_version AND s.base_version > 0
   RETURNING 1
 ), events AS (
   INSERT INTO domain_events (
