@@ -43,9 +43,8 @@ async function ways(name: string): Promise<string[]> {
 }
 
 function columnsOf(condition: string): string {
-  return [...condition.matchAll(/\b(id|session_id|user_id|idempotency_key) = /gu)]
-    .map(([, column]) => column)
-    .join(', ');
+  const columns = condition.matchAll(/\b(id|session_id|user_id|idempotency_key) = /gu).map(([, column]) => column);
+  return [...new Set(columns)].join(', ');
 }
 
 async function expectLookUps(): Promise<void> {
