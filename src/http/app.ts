@@ -26,6 +26,11 @@ import { GenesisError } from '../errors.ts';
 
 /** Milliseconds between looks for requests that are too slow. */
 const TIMEOUT_SWEEP = 1_000;
+/**
+ * Milliseconds until a command that finds the queue full is told so: as long as Retry-After asks to wait. Whoever waits for the answer
+ * sends nothing else on the connection; told at once, some thousand clients would ask again faster than they can be refused.
+ */
+const TURN_AWAY_AFTER = 1_000;
 /** Longer than any URL that Node lets in: a long id is refused as no UUID, after authentication, as every other. */
 const NO_PARAM_LIMIT = 65_536;
 /** The only body that this API reads (RFC 8259 knows no parameters; `charset=utf-8` is common and true). */
@@ -58,8 +63,10 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
   // Declared up front so that all requests keep one shape.
   app.decorateRequest('genesis', undefined);
   const noRoute = watchRoutes(app);
+  app.addHook('onRequest', (request, _reply, done) => done(refusalBeforeRouting(request, noRoute)));
   app.addHook('onRequest', (request, _reply, done) => {
-    done(refusalBeforeRouting(request, noRoute) ?? refusalOfOverload(dependencies, request));
+    if (isTooMuch(dependencies, request)) setTimeout(() => done(tooManyWaiting()), TURN_AWAY_AFTER);
+    else done();
   });
   app.addHook('onResponse', (request, reply, done) => {
     logRequest(dependencies.logger, request, reply);
@@ -128,12 +135,9 @@ function refusalBeforeRouting(request: FastifyRequest, noRoute: NoRoute): Genesi
  * Commands that would be turned away at the queue are, before their token and body cost what those need that are taken: an API that is
  * asked for twice what it can do must not spend its time on refusals.
  */
-function refusalOfOverload(
-  { overloaded }: HttpDependencies,
-  { method, routeOptions }: FastifyRequest,
-): GenesisError | undefined {
-  if (method !== 'POST' || overloaded?.() !== true) return undefined;
-  return routeOptions.url === COMMANDS || routeOptions.url === SESSIONS ? tooManyWaiting() : undefined;
+function isTooMuch({ overloaded }: HttpDependencies, { method, routeOptions }: FastifyRequest): boolean {
+  if (method !== 'POST' || overloaded?.() !== true) return false;
+  return routeOptions.url === COMMANDS || routeOptions.url === SESSIONS;
 }
 
 async function authenticate(tokens: TokenVerifier, request: FastifyRequest): Promise<void> {

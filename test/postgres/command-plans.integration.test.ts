@@ -55,7 +55,8 @@ async function expectLookUps(): Promise<void> {
     'Index Scan command_inbox_unfinished: session_id',
   ]);
   expect(await ways('write')).toEqual([
-    'Index Scan command_inbox_pkey: id',
+    // Of a table that was found to be empty any index is as good. Batches that finish no command read none.
+    expect.stringMatching(/^Index Scan command_inbox_(?:pkey|session): id$/u),
     'Index Scan genesis_sessions_pkey: session_id',
   ]);
 }
