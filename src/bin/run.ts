@@ -12,6 +12,7 @@ import type { Parts } from './parts.ts';
 import { relayCheck } from './relay-check.ts';
 import { requireFreePort } from './require-free-port.ts';
 import { aborted, shutdownSignal } from './shutdown.ts';
+import { keepYoungHeapSmall } from './young-heap.ts';
 
 /**
  * Runs the services of `serviceType` (null: what SERVICE_TYPE says) until a signal ends them.
@@ -20,6 +21,7 @@ import { aborted, shutdownSignal } from './shutdown.ts';
  */
 export async function run(serviceType: ServiceType | null, env: NodeJS.ProcessEnv): Promise<void> {
   const config = loadConfig(serviceType === null ? env : { ...env, SERVICE_TYPE: serviceType });
+  if (config.serviceType === 'message-relay') keepYoungHeapSmall();
   const signal = shutdownSignal();
   const readable = process.stdout.isTTY || config.database === null;
   const logger = createLogger({ level: config.logLevel, readable });
