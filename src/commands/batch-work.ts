@@ -151,7 +151,7 @@ export class BatchWork {
     return twin === undefined ? null : refuse({ code: 'DUPLICATE_COMMAND', duplicateCommandId: twin });
   }
 
-  /** The statement's parts run in no defined order and its unique indexes can't be deferred: each row changes once at most. */
+  /** Rows are written table by table, each by one statement, and unique indexes can't be deferred: each row changes once at most. */
   #wouldTouchTwice(request: CommandRequest, acceptance: Acceptance): boolean {
     const reopens =
       acceptance.status === 'PROCESSING' && this.#ended.has(twinScope(request.sessionId, request.command.type));

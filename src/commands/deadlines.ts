@@ -114,7 +114,7 @@ export class Deadlines implements Service {
 
   /** Never rejects. */
   async #fail({ requestId, sessionId }: OverdueRequest): Promise<End> {
-    const about = { session: sessionId, request: requestId };
+    const about = { session_id: sessionId, command_id: requestId };
     try {
       const outcome = await this.#commands.execute({
         commandId: this.#settings.newId() as CommandId,

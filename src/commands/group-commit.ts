@@ -214,7 +214,7 @@ export class GroupCommit implements Service, CommandService {
       processBatch(transaction, requests, this.#settings);
     let outcomes: readonly BatchOutcome[];
     try {
-      outcomes = await this.#store.transaction(work, this.#settings.transactionTimeout);
+      outcomes = await this.#store.transaction(work, this.#settings.transactionTimeout, requests);
     } catch (error) {
       return this.#afterFailure(batch, error);
     }

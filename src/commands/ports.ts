@@ -195,11 +195,16 @@ export interface CommandStore {
    * Runs `work` in one transaction and resolves with its result after COMMIT.
    *
    * @param timeLimit Milliseconds for everything, finding out about a lost COMMIT included.
+   * @param batch Whose transaction it is: for whoever watches. A store needs only `work`.
    * @throws TransactionConflict if the database asks to try again (nothing written).
    * @throws GenesisError UNAVAILABLE (certainly nothing written) or OUTCOME_UNKNOWN.
    * @throws whatever `work` throws (rolled back).
    */
-  transaction<Result>(work: (transaction: CommandTransaction) => Promise<Result>, timeLimit: number): Promise<Result>;
+  transaction<Result>(
+    work: (transaction: CommandTransaction) => Promise<Result>,
+    timeLimit: number,
+    batch?: readonly CommandRequest[],
+  ): Promise<Result>;
 }
 
 /** Deadlock, serialisation failure or lock time-out: the same transaction may succeed when tried again. */

@@ -3,8 +3,8 @@ import { BatchWork, type BatchOutcome, type BatchSettings } from './batch-work.t
 import type { CommandRequest, CommandTransaction, CreateKey, SessionKey } from './ports.ts';
 
 /**
- * Judges the commands of one batch in the order given, inside one transaction, and writes all rows of all accepted ones by one
- * statement. No outcome may leave before the transaction has committed: a refusal or a replay may depend on a batch-mate.
+ * Judges the commands of one batch in the order given, inside one transaction, and writes all rows of all accepted ones at
+ * once. No outcome may leave before the transaction has committed: a refusal or a replay may depend on a batch-mate.
  *
  * @throws GenesisError UNAVAILABLE, for the whole batch, while the topic is ahead of the database
  */

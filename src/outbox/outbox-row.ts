@@ -20,3 +20,8 @@ export interface NewOutboxRow {
   readonly payload: string;
   readonly headers: RecordHeaders;
 }
+
+/** The trace that a row belongs to, by the `traceparent` in its headers: 32 hex digits, or undefined when it has none. */
+export function traceIdOf({ traceparent }: RecordHeaders): string | undefined {
+  return traceparent?.split('-')[1];
+}

@@ -17,24 +17,19 @@ import { plainArray, textArray } from './array-literal.ts';
 import { endsSession } from './errors.ts';
 import { schemaLevelOf, toLockedSession, type LockedRow } from './locked-row.ts';
 import { Pipeline, type Statement } from './pipeline.ts';
-import { sql } from './sql.ts';
+import { sql, statement } from './sql.ts';
 import { runBegunTransaction, type Written } from './transaction.ts';
-import { writeParameters } from './write-parameters.ts';
+import { writeSteps } from './write-steps.ts';
 
 const BEGIN: Statement = { name: 'begin', text: 'BEGIN' };
 /** In a transaction that has failed it would be answered with ROLLBACK. */
 const COMMIT: Statement = { name: 'COMMIT', text: 'COMMIT', tag: 'COMMIT' };
-const LOCK_CREATE_KEYS = statement('lock-create-keys');
-const LOCK_SESSIONS = statement('lock-sessions');
-const EXISTING_SESSIONS = statement('existing-sessions');
-const CLOCK = statement('clock');
-const READ_INBOX = statement('read-inbox');
-const WRITE = statement('write');
+const LOCK_CREATE_KEYS = statement('commands/lock-create-keys');
+const LOCK_SESSIONS = statement('commands/lock-sessions');
+const EXISTING_SESSIONS = statement('commands/existing-sessions');
+const CLOCK = statement('commands/clock');
+const READ_INBOX = statement('commands/read-inbox');
 const FIND_COMMAND = sql('commands/find-command');
-
-function statement(name: string): Statement {
-  return { name: `commands/${name}`, text: sql(`commands/${name}`) };
-}
 
 /** A CommandStore on the four tables. */
 export function createCommandStore(pool: Pool): CommandStore {
@@ -117,17 +112,19 @@ class PostgresCommandTransaction implements CommandTransaction {
     return { unfinished: rows.filter(isUnfinished).map(toUnfinished), bound: rows.filter(isBound).map(toBoundKey) };
   }
 
-  /** COMMIT goes out with the rows: it is carried out only if the statement before it was. */
+  /** COMMIT goes out with the rows: it is carried out only if the statements before it were. */
   async write(rows: WriteSet): Promise<void> {
     this.written = { xid: this.#xid, witness: { text: FIND_COMMAND, values: [rows.inbox[0]?.request.commandId] } };
-    const expected = [String(rows.finished.length), String(rows.sessions.length)];
-    const [writing, committing] = await Promise.allSettled([
-      this.#pipeline.run(WRITE, [...writeParameters(rows), ...expected]),
-      this.#pipeline.run(COMMIT, []),
-    ]);
-    // What the server refuses is not followed by COMMIT. Of a session that has ended nothing is known.
-    if (writing.status === 'rejected' && isRefusal(writing.reason)) throw writing.reason;
-    this.committed = committing.status === 'fulfilled';
+    const writing = writeSteps(rows).map(({ statement: step, values }) => this.#pipeline.run(step, values));
+    const committed = this.#pipeline.run(COMMIT, []).then(
+      () => true,
+      () => false,
+    );
+    await Promise.all(writing).catch((error: unknown) => {
+      // What the server refuses is not followed by COMMIT. Of a session that has ended nothing is known.
+      if (isRefusal(error)) throw error;
+    });
+    this.committed = await committed;
   }
 }
 

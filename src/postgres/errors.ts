@@ -17,6 +17,7 @@ const AWAY = new Set([
   '57P03', // cannot_connect_now
   '57P05', // idle_session_timeout
   '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout, which somebody may have set for the role
   '58030', // io_error
 ]);
 

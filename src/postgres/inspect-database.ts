@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { readEarlierRuns, type EarlierRuns } from './earlier-runs.ts';
+import { errorCode } from './errors.ts';
 import { judgeMigrations, type MigrationState } from './migrate.ts';
 import { sql } from './sql.ts';
 
@@ -19,8 +20,9 @@ export interface DatabaseFacts {
   readonly fullPageWrites: boolean;
   readonly autovacuum: boolean;
   readonly synchronousStandbys: string;
+  /** Those that stream from here, as far as it can be told. */
   readonly standbys: number;
-  /** Connections of those who are no superusers. */
+  /** Connections of those for whom none are reserved. */
   readonly mostConnections: number;
   readonly usedConnections: number;
   /** Of this user, and of this database; -1: there is no limit. */
@@ -31,12 +33,19 @@ export interface DatabaseFacts {
   /** Milliseconds that its clock is ahead of this machine's, to within `clockError`. */
   readonly clockAhead: number;
   readonly clockError: number;
-  /** Null: none was ever applied. */
-  readonly migrations: MigrationState | null;
-  /** Missing rights, a sentence for each table. */
-  readonly missingRights: readonly string[];
+  /** Null: none was ever applied. `hidden`: this user may not see which were. */
+  readonly migrations: MigrationState | 'hidden' | null;
+  /** What this user may not do, by table or sequence. */
+  readonly missingRights: readonly MissingRights[];
   /** Null: the tables are not those of this program. */
   readonly content: Content | null;
+}
+
+export interface MissingRights {
+  readonly relation: string;
+  readonly sequence: boolean;
+  /** SELECT, INSERT, … */
+  readonly rights: readonly string[];
 }
 
 export interface Content extends EarlierRuns {
@@ -55,6 +64,7 @@ const SERVER = sql('doctor/server');
 const MISSING_RIGHTS = sql('doctor/missing-rights');
 /** Milliseconds to connect, and for each statement. */
 const LIMIT = 5_000;
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 /**
  * Looks at a database, and changes nothing: every transaction is READ ONLY.
@@ -85,8 +95,8 @@ async function inspect(client: pg.Client): Promise<DatabaseFacts> {
   if (server === undefined) throw new Error('the server says nothing of itself');
   const { pid, migrated, ...facts } = server;
   const clock = await compareClocks(client);
-  const migrations = migrated ? await judgeMigrations(client) : null;
-  const { rows: rights } = await client.query<{ missing: string }>(MISSING_RIGHTS);
+  const migrations = migrated ? await readMigrationState(client) : null;
+  const { rows: missingRights } = await client.query<MissingRights>(MISSING_RIGHTS);
   // What a pooler tells the client of its session is made up: the process is another one.
   const told: unknown = Reflect.get(client, 'processID');
   return {
@@ -94,9 +104,18 @@ async function inspect(client: pg.Client): Promise<DatabaseFacts> {
     ...clock,
     pooled: typeof told === 'number' && told !== pid,
     migrations,
-    missingRights: rights.map(({ missing }) => missing),
+    missingRights,
     content: await readContent(client),
   };
+}
+
+async function readMigrationState(client: pg.Client): Promise<MigrationState | 'hidden'> {
+  try {
+    return await judgeMigrations(client);
+  } catch (error) {
+    if (errorCode(error) === INSUFFICIENT_PRIVILEGE) return 'hidden';
+    throw error;
+  }
 }
 
 async function compareClocks(client: pg.Client): Promise<Pick<DatabaseFacts, 'clockAhead' | 'clockError'>> {

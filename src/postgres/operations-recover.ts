@@ -49,6 +49,11 @@ export function createRecoverStore(pool: Pool, options: RecoverStoreOptions): Re
         const text = `SELECT topic_ahead OR EXISTS (SELECT FROM relay_shards WHERE topic_ahead_at IS NOT NULL) AS ahead FROM genesis_settings`;
         return (await client.query<{ ahead: boolean }>(text)).rows[0]?.ahead ?? false;
       }),
+    relaysAlive: () =>
+      within(pool, async (client) => {
+        const text = 'SELECT name FROM relay_members WHERE expires_at > clock_timestamp() ORDER BY id';
+        return (await client.query<{ name: string }>(text)).rows.map(({ name }) => name);
+      }),
   };
 }
 

@@ -97,12 +97,20 @@ type HeldRecord =
   | (OutboxRecord & { readonly stuck: false })
   | { readonly id: number | null; readonly key: SessionId; readonly stuck: true };
 
+/** To plan a claim anew takes longer than a small one runs, and there is one good way only. */
+const CLAIM_PLANS = 'force_generic_plan';
+/**
+ * A plan for marks that was made while the table was empty, and kept, would read the whole table. To plan one takes little, and nobody
+ * waits for it.
+ */
+const MARK_PLANS = 'force_custom_plan';
+
 /** Settings of the whole session: once. */
-function preparing(query: LeasedQuery): () => Promise<void> {
+function preparing(query: LeasedQuery, plans: typeof CLAIM_PLANS | typeof MARK_PLANS): () => Promise<void> {
   let prepared = false;
   return async () => {
     if (prepared) return;
-    await query(SESSION, []);
+    await query(SESSION, [plans]);
     prepared = true;
   };
 }
@@ -117,7 +125,7 @@ class Claims {
     this.#query = query;
     this.#member = member;
     this.#horizon = horizon;
-    this.#prepare = preparing(query);
+    this.#prepare = preparing(query, CLAIM_PLANS);
   }
 
   async claim(request: ClaimRequest): Promise<Claim> {
@@ -189,7 +197,7 @@ class Marks {
 
   constructor(query: LeasedQuery) {
     this.#query = query;
-    this.#prepare = preparing(query);
+    this.#prepare = preparing(query, MARK_PLANS);
   }
 
   async markSent(sent: readonly Sent[]): Promise<readonly number[]> {

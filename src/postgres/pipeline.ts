@@ -34,8 +34,8 @@ const PREPARED = new WeakMap<Wire, Set<string>>();
  * Sends statements that are asked for in one go in one message, and waits once for all of them: five round trips of a transaction
  * are three. They run one after the other, each on what those before it have left (under READ COMMITTED each with a snapshot of
  * its own). If one fails those after it do not run, and it and they are rejected; the connection is then of no more use, for what
- * it has prepared is no longer known. If the connection is lost, that of the statements whose answers had not come yet nothing is
- * known.
+ * it has prepared is no longer known. If the connection is lost, nothing is known of the statements whose answers
+ * had not come.
  *
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */

@@ -16,6 +16,7 @@ const BEAT = sql('relay/beat');
 const ACQUIRE = sql('relay/acquire');
 const RELEASE = sql('relay/release');
 const REPORT_TOPIC_AHEAD = sql('relay/report-topic-ahead');
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/iu;
 const LEAVE = sql('relay/leave');
 
 /** Milliseconds that the database may take to hear that we leave; it finds out by itself, too. */
@@ -111,9 +112,10 @@ export class RelayMembership implements Membership {
     await this.#query(this.#leases, RELEASE, values);
   }
 
-  async reportTopicAhead(shard: number, offset: string): Promise<void> {
-    const told = await this.#query(this.#leases, REPORT_TOPIC_AHEAD, [this.id, shard, offset]);
-    if (told.length === 0) throw new LeaseLost(`shard ${shard} is no longer ours`);
+  async reportTopicAhead(shard: number, offset: string, eventId: string): Promise<void> {
+    const values = [this.id, shard, offset, UUID.test(eventId) ? eventId : null];
+    const ours = await this.#query(this.#leases, REPORT_TOPIC_AHEAD, values);
+    if (ours.length === 0) throw new LeaseLost(`shard ${shard} is no longer ours`);
   }
 
   async leave(): Promise<void> {

@@ -1,5 +1,5 @@
-import { errorCode } from './errors.ts';
 import type { Read } from './read.ts';
+import { requireFittingSchema } from './schema-fit.ts';
 
 /** What every replica must agree on: it stands in the database, not in anybody's environment. */
 export interface DatabaseSettings {
@@ -9,22 +9,15 @@ export interface DatabaseSettings {
 
 const READ_SETTINGS = { name: 'read-settings', text: 'SELECT shards FROM genesis_settings' };
 
-const UNDEFINED_TABLE = '42P01';
-
 /**
+ * The first that a program asks its database, and before it anything else it makes sure that it can work with its schema.
+ *
  * @throws GenesisError UNAVAILABLE
- * @throws Error if the database was never migrated
+ * @throws Error if the database was never migrated, is older than this program, or has left it behind
  */
 export async function readSettings(read: Read): Promise<DatabaseSettings> {
-  try {
-    const [row] = await read<DatabaseSettings>(READ_SETTINGS, []);
-    if (row === undefined)
-      throw new Error('genesis_settings has no row: restore the one that the first migration wrote');
-    return row;
-  } catch (error) {
-    if (errorCode(error) === UNDEFINED_TABLE) {
-      throw new Error('the database has no Genesis tables: run `npx genesis migrate` first', { cause: error });
-    }
-    throw error;
-  }
+  await requireFittingSchema(read);
+  const [row] = await read<DatabaseSettings>(READ_SETTINGS, []);
+  if (row === undefined) throw new Error('genesis_settings has no row: restore the one that the first migration wrote');
+  return row;
 }

@@ -1,16 +1,29 @@
 import type pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { BatchWork } from '../../src/commands/batch-work.ts';
+import type { FinishedCommand, SessionChange, WriteSet } from '../../src/commands/ports.ts';
 import type { GroupCommit } from '../../src/commands/group-commit.ts';
 import type { CommandId, SessionId } from '../../src/genesis/ids.ts';
 import { createCommandStore } from '../../src/postgres/command-store.ts';
-import { createPool } from '../../src/postgres/pool.ts';
+import { BY_INDEX, createPool, DEFAULT_LIMITS } from '../../src/postgres/pool.ts';
 import { runTransaction } from '../../src/postgres/transaction.ts';
-import { accepted, createSession, groupCommit, request, requestConcepts, silent } from '../support/commands.ts';
+import {
+  accepted,
+  createSession,
+  groupCommit,
+  request,
+  requestConcepts,
+  SETTINGS,
+  silent,
+} from '../support/commands.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startPostgresProxy, type PostgresProxy } from '../support/postgres-proxy.ts';
 
 const TABLES = ['command_inbox', 'domain_events', 'event_outbox', 'genesis_sessions'] as const;
+
+const earlier = (change: SessionChange): SessionChange => ({ ...change, baseVersion: change.baseVersion - 1 });
+const somebodyElse = (command: FinishedCommand): FinishedCommand => ({ ...command, commandId: uuidv7() as CommandId });
 
 describe('the transaction of a command', () => {
   let database: TestDatabase;
@@ -78,6 +91,24 @@ describe('the transaction of a command', () => {
     ]);
   });
 
+  it('has no statement planned anew', async () => {
+    const one = createPool({ url: database.url, poolSize: 1 }, 'one', silent, DEFAULT_LIMITS, BY_INDEX);
+    const alone = groupCommit(createCommandStore(one));
+    await alone.start();
+    const sessionId = await newSession();
+    for (let n = 0; n < 12; n += 1) {
+      accepted(
+        await alone.execute(request({ type: 'SubmitFeedback', payload: { feedback: 'more sea' } }, { sessionId })),
+      );
+    }
+    await alone.stop();
+    const { rows } = await one.query(
+      'SELECT name, generic_plans::int AS kept FROM pg_prepared_statements WHERE custom_plans > 0 OR generic_plans < 12',
+    );
+    await one.end();
+    expect(rows).toEqual([]);
+  });
+
   it('stores the record’s value as the very bytes that payload and metadata were encoded to', async () => {
     const sessionId = await newSession();
     const data = { 'b\u2028': 1, a: { '10': 'é', '9': '"\\' } };
@@ -105,6 +136,30 @@ describe('the transaction of a command', () => {
       await newSession();
     },
   );
+
+  it('writes nothing if a row that it has locked is not as it was read', async () => {
+    const stale: readonly [string, (rows: WriteSet) => WriteSet][] = [
+      ['a session', ({ sessions, ...rest }) => ({ ...rest, sessions: sessions.map(earlier) })],
+      ['a command', ({ finished, ...rest }) => ({ ...rest, finished: finished.map(somebodyElse) })],
+    ];
+    const sessionId = await newSession();
+    const { answer } = accepted(await commands.execute(request(requestConcepts, { sessionId })));
+    const { commandId } = answer;
+    const unfinished = [{ commandId, sessionId, commandType: 'RequestConceptGeneration' as const }];
+    const abandon = (change: (rows: WriteSet) => WriteSet) =>
+      createCommandStore(pool).transaction(async (transaction) => {
+        const work = new BatchWork(await transaction.lock([sessionId], []), { unfinished, bound: [] }, SETTINGS);
+        work.judge(request({ type: 'AbandonSession', payload: {} }, { sessionId }));
+        await transaction.write(change(work.rows()));
+      }, 5_000);
+    const before = await rowCounts();
+    for (const [what, change] of stale) {
+      await expect(abandon(change)).rejects.toThrow(`${what} that the batch has locked was not as it was read`);
+      expect(await rowCounts()).toEqual(before);
+    }
+    await abandon((rows) => rows);
+    expect(await rowCounts()).toMatchObject({ command_inbox: (before['command_inbox'] ?? 0) + 1 });
+  });
 
   it('gives one of fifty equal commands at once its 202 and refuses the others with its id', async () => {
     const sessionId = await newSession();

@@ -17,7 +17,12 @@ async function earlier() {
 }
 
 test('a new database knows of nothing before', async () => {
-  expect(await earlier()).toEqual({ newestTopic: null, exactlyOnce: false });
+  expect(await earlier()).toEqual({
+    newestTopic: null,
+    publishedTopic: null,
+    published: false,
+    exactlyOnce: false,
+  });
 });
 
 test('the newest row says which topic it is for', async () => {
@@ -25,7 +30,17 @@ test('the newest row says which topic it is for', async () => {
     VALUES (gen_random_uuid(), $1, gen_random_uuid(), 0, 1, '', '{}')`;
   await rig.admin.query(insert, ['of-old']);
   await rig.admin.query(insert, ['of-now']);
-  expect(await earlier()).toMatchObject({ newestTopic: 'of-now' });
+  expect(await earlier()).toMatchObject({ newestTopic: 'of-now', publishedTopic: null, published: false });
+});
+
+test('the newest row that was published says where to; positions say that something was, also when the rows are gone', async () => {
+  const insert = `INSERT INTO event_outbox (event_id, topic, key, shard, sequence, payload, headers, status, sent_at, partition, "offset")
+    VALUES (gen_random_uuid(), $1, gen_random_uuid(), 0, 1, '', '{}', $2, CASE $2 WHEN 'SENT' THEN now() END, CASE $2 WHEN 'SENT' THEN 0 END, 0)`;
+  for (const topic of ['before-that', 'of-old']) await rig.admin.query(insert, [topic, 'SENT']);
+  await rig.admin.query(insert, ['of-now', 'PENDING']);
+  expect(await earlier()).toMatchObject({ newestTopic: 'of-now', publishedTopic: 'of-old', published: false });
+  await rig.admin.query('UPDATE relay_shards SET position = 1 WHERE shard = 3');
+  expect(await earlier()).toMatchObject({ published: true });
 });
 
 test('a relay that delivered exactly once is known of until the next one has joined, though it left in good order', async () => {

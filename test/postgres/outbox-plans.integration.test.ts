@@ -9,7 +9,7 @@ const KEY = "('00000000-0000-7000-8000-' || lpad(%s::text, 12, '0'))::uuid";
 beforeAll(async () => {
   rig = await startOutboxRig();
   await rig.run('ALTER TABLE event_outbox SET (autovacuum_enabled = off)');
-  await rig.run(text('session'));
+  await rig.run(text('session'), ['force_generic_plan']);
 });
 afterAll(() => rig.stop());
 beforeEach(() => rig.reset());
@@ -43,14 +43,28 @@ interface Plan {
 
 const nodes = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodes)];
 
+/** By a plan that is kept, and knows no values. */
 async function explain(name: string, values: readonly unknown[]): Promise<readonly Plan[]> {
+  await rig.run(`PREPARE asked AS ${text(name)}`);
+  try {
+    return await execute('asked', values);
+  } finally {
+    await rig.run('DEALLOCATE asked');
+  }
+}
+
+async function execute(prepared: string, values: readonly unknown[]): Promise<readonly Plan[]> {
+  const parameters = values.length === 0 ? '' : `(${values.map(literal).join(', ')})`;
   const { rows } = await rig.admin.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
-    `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text(name)}`,
-    [...values],
+    `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE ${prepared}${parameters}`,
   );
   const root = rows[0]?.['QUERY PLAN'][0].Plan;
   if (root === undefined) throw new Error('nothing was explained');
   return nodes(root);
+}
+
+function literal(value: unknown): string {
+  return `'${Array.isArray(value) ? `{${value.join(',')}}` : String(value)}'`;
 }
 
 /** How each table is read, and how many rows of event_outbox were looked at. */
@@ -126,32 +140,65 @@ it('sessions on hold are read from where they have come to', { timeout: 120_000 
   }
 });
 
+interface NamedRow {
+  readonly id: number;
+  readonly key: string;
+  readonly sequence: number;
+  readonly event_id: string;
+}
+
+/** What is looked up by its name, and what the connection's plan_cache_mode is then. */
+function lookUps(rows: readonly NamedRow[]): readonly (readonly [string, readonly unknown[], string])[] {
+  const column = <Name extends keyof NamedRow>(name: Name) => rows.map((row) => row[name]);
+  const [zeros, places] = [rows.map(() => 0), rows.map((_, n) => n)];
+  const found = [zeros, places, column('key'), column('sequence'), column('event_id'), zeros.map(() => false)];
+  return [
+    ['mark-found', found, 'force_custom_plan'],
+    ['mark-sent', [column('id'), zeros, places], 'force_custom_plan'],
+    ['mark-free', [column('id'), zeros, places], 'force_custom_plan'],
+    ['not-settled', [column('id')], 'force_custom_plan'],
+    ['find-known', [column('event_id')], 'force_generic_plan'],
+    ['charge', [rows[0]?.id ?? 1, 1, 1, 'too large', 'fail', 0], 'force_generic_plan'],
+    ['settle-holds', [1, column('key')], 'force_generic_plan'],
+    ['next-retry', [1, SHARDS, []], 'force_generic_plan'],
+    ['horizon', [], 'force_generic_plan'],
+  ];
+}
+
+async function someRows(): Promise<readonly NamedRow[]> {
+  const first = 'SELECT id::float8 AS id, key, sequence, event_id FROM event_outbox ORDER BY id LIMIT 500';
+  return (await rig.admin.query<NamedRow>(first)).rows;
+}
+
+async function expectFewRows(name: string, asked: () => Promise<readonly Plan[]>): Promise<void> {
+  await rig.run('BEGIN');
+  const plan = await asked();
+  await rig.run('ROLLBACK');
+  const outbox = plan.filter((node) => node['Relation Name'] === 'event_outbox');
+  expect([name, outbox.map((node) => node['Node Type']).filter((type) => type === 'Seq Scan')]).toEqual([name, []]);
+  expect([name, ways(plan).rows <= 1_500]).toEqual([name, true]);
+}
+
 it('what is looked up by its name is looked up by an index', { timeout: 60_000 }, async () => {
   await fill(20_000, 'PENDING', 4_000);
-  const { rows } = await rig.admin.query<{ id: number; key: string; sequence: number; event_id: string }>(
-    'SELECT id::float8 AS id, key, sequence, event_id FROM event_outbox ORDER BY id LIMIT 500',
-  );
-  const column = <Name extends keyof (typeof rows)[number]>(name: Name) => rows.map((row) => row[name]);
-  const [zeros, places] = [rows.map(() => 0), rows.map((_, n) => n)];
-  const statements: readonly (readonly [string, readonly unknown[]])[] = [
-    ['mark-found', [zeros, places, column('key'), column('sequence'), column('event_id'), zeros.map(() => false)]],
-    ['find-known', [column('event_id')]],
-    ['not-settled', [column('id')]],
-    ['charge', [rows[0]?.id, 1, 1, 'too large', 'fail', 0]],
-    ['settle-holds', [1, column('key')]],
-    ['mark-sent', [column('id'), zeros, places]],
-    ['mark-free', [column('id'), zeros, places]],
-    ['next-retry', [1, SHARDS, []]],
-    ['horizon', []],
-  ];
-  for (const [name, values] of statements) {
-    await rig.run('BEGIN');
-    const plan = await explain(name, values);
-    await rig.run('ROLLBACK');
-    const outbox = plan.filter((node) => node['Relation Name'] === 'event_outbox');
-    expect([name, outbox.map((node) => node['Node Type']).filter((type) => type === 'Seq Scan')]).toEqual([name, []]);
-    expect([name, ways(plan).rows <= 1_500]).toEqual([name, true]);
+  for (const [name, values] of lookUps(await someRows())) await expectFewRows(name, () => explain(name, values));
+});
+
+it('also when its plan was first made while the table was empty', { timeout: 60_000 }, async () => {
+  await rig.run('VACUUM ANALYZE event_outbox');
+  const none = lookUps([]);
+  for (const [name, values, mode] of none) {
+    await rig.run(`SET plan_cache_mode TO ${mode}`);
+    await rig.run(`PREPARE "${name}" AS ${text(name)}`);
+    await execute(`"${name}"`, values);
   }
+  await fill(20_000, 'PENDING', 4_000);
+  for (const [name, values, mode] of lookUps(await someRows())) {
+    await rig.run(`SET plan_cache_mode TO ${mode}`);
+    await expectFewRows(name, () => execute(`"${name}"`, values));
+  }
+  for (const [name] of none) await rig.run(`DEALLOCATE "${name}"`);
+  await rig.run('SET plan_cache_mode TO force_generic_plan');
 });
 
 it('a mark touches no index, beside a transaction that stays open, too', { timeout: 60_000 }, async () => {

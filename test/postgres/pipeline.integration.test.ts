@@ -77,6 +77,20 @@ describe('statements asked for in one go', () => {
     });
   });
 
+  it('are rejected if the server did something else: COMMIT of a transaction that has failed is a ROLLBACK', async () => {
+    await onConnection(async (client) => {
+      const pipeline = new Pipeline(client);
+      const commit = { name: 'commit', text: 'COMMIT', tag: 'COMMIT' };
+      await client.query('BEGIN');
+      expect(await pipeline.run(commit, [])).toEqual([]);
+      await client.query('BEGIN');
+      await expect(client.query('SELECT 1 / 0')).rejects.toThrow('division by zero');
+      const [committed, after] = await Promise.allSettled([pipeline.run(commit, []), pipeline.run(add, ['1'])]);
+      expect(committed).toMatchObject({ status: 'rejected', reason: new Error('commit was answered with ROLLBACK') });
+      expect(after).toMatchObject({ status: 'fulfilled', value: [['2', null]] });
+    });
+  });
+
   it('are all rejected when the connection is cut', async () => {
     const client = await pool.connect();
     client.on('error', () => undefined);
@@ -91,6 +105,27 @@ describe('statements asked for in one go', () => {
     // On what is no connection any more, too.
     await expect(pipeline.run(add, ['1'])).rejects.toThrow();
   });
+});
+
+it('what somebody asked for whose connection was cut is not carried out to its end', async () => {
+  await pool.query('CREATE TABLE carried_out (n int)');
+  const client = await pool.connect();
+  client.on('error', () => undefined);
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  const pipeline = new Pipeline(client);
+  const asked = Promise.allSettled([
+    pipeline.run({ name: 'b', text: 'BEGIN' }, []),
+    pipeline.run({ name: 'i', text: 'INSERT INTO carried_out VALUES (1)' }, []),
+    ...Array.from({ length: 4 }, () => pipeline.run({ name: 's', text: 'SELECT pg_sleep(0.6)' }, [])),
+    pipeline.run({ name: 'c', text: 'COMMIT' }, []),
+  ]);
+  const looks = 'SELECT wait_event FROM pg_stat_activity WHERE pid = $1';
+  const look = async () => (await pool.query<{ wait_event: string | null }>(looks, [rows[0]?.pid])).rows;
+  await expect.poll(look, { interval: 5, timeout: 2_000 }).toEqual([{ wait_event: 'PgSleep' }]);
+  client.release(true);
+  await asked;
+  await expect.poll(look, { interval: 20, timeout: 10_000 }).toEqual([]);
+  expect((await pool.query('SELECT n FROM carried_out')).rows).toEqual([]);
 });
 
 describe('lists as one parameter', () => {

@@ -90,7 +90,7 @@ describe('a member', () => {
     await expect(one.beat([])).rejects.toThrow(LeaseLost);
     await expect(one.acquire([1])).rejects.toThrow(LeaseLost);
     await expect(one.release([report(0)])).rejects.toThrow(LeaseLost);
-    await expect(one.reportTopicAhead(0, '1')).rejects.toThrow(LeaseLost);
+    await expect(one.reportTopicAhead(0, '1', 'x')).rejects.toThrow(LeaseLost);
     await expect(one.store.markSent([{ id: 1, partition: 0, offset: '0' }])).rejects.toThrow(LeaseLost);
     await one.leave();
   });
@@ -177,7 +177,7 @@ describe('a member that was frozen', () => {
     const before = await rig.stored(0);
     await frozen.beat([report(0, { floor: 7, position: '8', state: 'unavailable', lastError: 'old' })]);
     await frozen.release([report(0, { floor: 9, position: '10' })]);
-    await expect(frozen.reportTopicAhead(0, '3')).rejects.toThrow(LeaseLost);
+    await expect(frozen.reportTopicAhead(0, '3', 'x')).rejects.toThrow(LeaseLost);
     expect(await rig.stored(0)).toEqual(before);
     expect((await other.beat([])).held).toEqual([0]);
     expect(await rig.topicAhead()).toBe(false);
@@ -198,8 +198,24 @@ describe('what an earlier stay of the same member says', () => {
 test('a topic that is ahead is told to everybody', async () => {
   const member = await rig.join();
   await member.acquire([4]);
-  await member.reportTopicAhead(4, '9007199254740993');
+  await member.reportTopicAhead(4, '9007199254740993', '01900000-0000-7000-8000-0000000000aa');
   expect(await rig.stored(4)).toMatchObject({ topic_ahead_at: '9007199254740993', state: 'topic-ahead' });
+  expect(await rig.topicAhead()).toBe(true);
+});
+
+test('a topic that was ahead when a relay looked, and is not any more, is not told', async () => {
+  const member = await rig.join();
+  await member.acquire([4]);
+  await rig.admin.query(
+    `INSERT INTO domain_events
+     VALUES (uuidv7(), 'GENESIS_SESSION', uuidv7(), 1, 'Genesis.Session.Created', 1, '{}', '{}', uuidv7(), uuidv7(), now())`,
+  );
+  const { rows } = await rig.admin.query<{ event_id: string }>('SELECT event_id FROM domain_events');
+  await member.reportTopicAhead(4, '7', rows[0]?.event_id ?? '');
+  expect(await rig.stored(4)).toMatchObject({ topic_ahead_at: null });
+  expect(await rig.topicAhead()).toBe(false);
+  // A record of somebody else's, whose id is none of ours.
+  await member.reportTopicAhead(4, '8', 'order-17');
   expect(await rig.topicAhead()).toBe(true);
 });
 

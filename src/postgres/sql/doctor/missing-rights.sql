@@ -1,5 +1,5 @@
 -- What services and tools need and the user has not.
-SELECT relation || ': ' || string_agg(needed, ', ' ORDER BY needed) AS missing
+SELECT relation, relation LIKE '%\_seq' AS sequence, array_agg(needed ORDER BY needed) AS rights
 FROM (VALUES
   ('command_inbox', ARRAY['SELECT', 'INSERT', 'UPDATE']),
   ('domain_events', ARRAY['SELECT', 'INSERT']),

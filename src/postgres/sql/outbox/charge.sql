@@ -20,7 +20,7 @@ WITH ours AS MATERIALIZED (
     status = CASE WHEN outbox.status = 'DISCARDED' OR $5 = 'discard' THEN 'DISCARDED' WHEN $5 = 'fail' THEN 'FAILED' ELSE outbox.status END,
     sent_at = CASE WHEN outbox.status = 'DISCARDED' AND $5 <> 'retry' THEN clock_timestamp() END
   FROM free
-  WHERE outbox.id = free.id
+  WHERE outbox.id = free.id AND outbox.id = $1
   RETURNING outbox.id
 )
 SELECT EXISTS (SELECT FROM ours) AS ours,

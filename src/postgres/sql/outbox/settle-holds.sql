@@ -26,12 +26,15 @@ WITH ours AS MATERIALIZED (
 ), free AS MATERIALIZED (
   SELECT seen.*
   FROM seen JOIN event_outbox_holds AS hold ON hold.key = seen.key AND hold.xmin = seen.version
-  WHERE seen.sequence IS NULL OR seen.sequence <> seen.next_sequence
+  WHERE hold.key = ANY ($2::uuid[]) AND (
+    seen.sequence IS NULL OR seen.sequence <> seen.next_sequence
     OR seen.blocked_by IS DISTINCT FROM CASE WHEN seen.waits THEN seen.sequence END
     OR (seen.waits AND (hold.waits_until <= now() OR hold.waits_since > now()))
+  )
   FOR UPDATE OF hold SKIP LOCKED
 ), left_the_hold AS (
-  DELETE FROM event_outbox_holds AS hold USING free WHERE hold.key = free.key AND free.sequence IS NULL
+  DELETE FROM event_outbox_holds AS hold USING free
+  WHERE hold.key = free.key AND hold.key = ANY ($2::uuid[]) AND free.sequence IS NULL
 )
 UPDATE event_outbox_holds AS hold SET
   next_sequence = free.sequence,
@@ -39,4 +42,4 @@ UPDATE event_outbox_holds AS hold SET
   waits_until = CASE WHEN free.waits AND free.status = 'FAILED' THEN 'infinity' WHEN free.waits THEN free.scheduled_at ELSE '-infinity' END,
   waits_since = now()
 FROM free
-WHERE hold.key = free.key AND free.sequence IS NOT NULL
+WHERE hold.key = free.key AND hold.key = ANY ($2::uuid[]) AND free.sequence IS NOT NULL
