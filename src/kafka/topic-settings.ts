@@ -31,6 +31,11 @@ export function createCommand(kafka: KafkaConfig, settings: TopicSettings): stri
   );
 }
 
+/** What to do about a topic that is missing though events were published to it. */
+export const LOST_TOPIC_REMEDY =
+  'see that KAFKA_BROKERS and KAFKA_TOPIC are right; if it was lost, restore it, or publish everything to a new topic ' +
+  '(docs/operations/backup.md). Never make an empty one of that name: what is SENT is not sent again';
+
 /** The command that makes an existing topic keep its events. */
 export function keepCommand(kafka: KafkaConfig): string {
   return setCommand(kafka, KEEP);
@@ -49,6 +54,8 @@ export function grantCommand(kafka: KafkaConfig, operations: readonly string[]):
   return `kafka-acls.sh ${at(kafka)} --add --allow-principal User:${user}${wanted} --topic ${kafka.topic}`;
 }
 
-function at({ brokers }: KafkaConfig): string {
-  return `--bootstrap-server ${brokers.join(',')}`;
+/** Kafka's tools take TLS and login from a file: https://kafka.apache.org/documentation/#security */
+function at({ brokers, sasl, tls }: KafkaConfig): string {
+  const login = sasl === undefined && tls === undefined ? '' : ' --command-config FILE';
+  return `--bootstrap-server ${brokers.join(',')}${login}`;
 }

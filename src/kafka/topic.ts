@@ -5,7 +5,14 @@ import { says } from './client-seams.ts';
 import { closeAtOnce, connectionOptions } from './connection.ts';
 import { judgeTopic } from './judge-topic.ts';
 import { orAborted } from './or-aborted.ts';
-import { createCommand, grantCommand, keepCommand, topicConfigs, type TopicSettings } from './topic-settings.ts';
+import {
+  createCommand,
+  grantCommand,
+  keepCommand,
+  LOST_TOPIC_REMEDY,
+  topicConfigs,
+  type TopicSettings,
+} from './topic-settings.ts';
 
 export interface TopicState {
   readonly created: boolean;
@@ -29,6 +36,8 @@ export interface TopicLimits {
   /** Milliseconds that the whole look may take. Default 20,000. */
   readonly within?: number;
   readonly signal?: AbortSignal;
+  /** Asked if the topic is missing: whether events were published to it before. Such a one is not made anew. Default: never. */
+  readonly wasPublished?: () => Promise<boolean>;
 }
 
 /** Kafka's own default of max.message.bytes. */
@@ -39,7 +48,7 @@ const NEVER_CREATED = ['INVALID_PARTITIONS', 'INVALID_CONFIG', 'INVALID_REQUEST'
 /**
  * Looks at the topic, and creates it if it is missing: kept for ever, never elected unclean. An existing one keeps its settings.
  *
- * @throws TopicError when it has another number of partitions (then records of one session would be spread over two), when it
+ * @throws TopicError when it was lost (`wasPublished`), when it has another number of partitions (then records of one session would be spread over two), when it
  *   does not keep its records, or when it may not be seen or not be created
  * @throws TopicUnavailable when the cluster does not answer in time
  * @throws the signal's reason
@@ -47,12 +56,12 @@ const NEVER_CREATED = ['INVALID_PARTITIONS', 'INVALID_CONFIG', 'INVALID_REQUEST'
 export async function ensureTopic(
   kafka: KafkaConfig,
   settings: TopicSettings,
-  { within = 20_000, signal }: TopicLimits = {},
+  { within = 20_000, signal, wasPublished = async () => false }: TopicLimits = {},
 ): Promise<TopicState> {
   signal?.throwIfAborted();
   const late = AbortSignal.timeout(within);
   const admin = new Admin({ ...connectionOptions(kafka, 'genesis-topic'), retries: 3, retryDelay: 500 });
-  const look = lookAtTopic(admin, kafka, settings);
+  const look = lookAtTopic(admin, kafka, settings, wasPublished);
   try {
     return await orAborted(look, signal === undefined ? late : AbortSignal.any([signal, late]));
   } catch (error) {
@@ -65,11 +74,13 @@ export async function ensureTopic(
   }
 }
 
-async function lookAtTopic(admin: Admin, kafka: KafkaConfig, settings: TopicSettings): Promise<TopicState> {
-  const found = await findTopic(admin, kafka, 0);
-  const created = found === null && (await createTopic(admin, kafka, settings));
-  const topic = found ?? (await findTopic(admin, kafka, 3));
-  if (topic === null) throw new Error('it was created, but is not there yet');
+async function lookAtTopic(
+  admin: Admin,
+  kafka: KafkaConfig,
+  settings: TopicSettings,
+  wasPublished: () => Promise<boolean>,
+): Promise<TopicState> {
+  const { created, ...topic } = await findOrCreate(admin, kafka, settings, wasPublished);
   if (topic.partitions !== settings.partitions) {
     throw new TopicError(
       `topic ${kafka.topic} has ${topic.partitions} partitions, but the database says ${settings.partitions} shards: ` +
@@ -86,6 +97,23 @@ async function lookAtTopic(admin: Admin, kafka: KafkaConfig, settings: TopicSett
   }
   const maxMessageBytes = Number(configs.get('max.message.bytes') ?? DEFAULT_MAX_MESSAGE_BYTES);
   return { created, maxMessageBytes, warnings };
+}
+
+async function findOrCreate(
+  admin: Admin,
+  kafka: KafkaConfig,
+  settings: TopicSettings,
+  wasPublished: () => Promise<boolean>,
+): Promise<FoundTopic & { readonly created: boolean }> {
+  const found = await findTopic(admin, kafka, 0);
+  if (found !== null) return { ...found, created: false };
+  const lost = await wasPublished();
+  const created = !lost && (await createTopic(admin, kafka, settings));
+  // Somebody may just have made it; and a broker that has just been started may not know yet what there is.
+  const topic = await findTopic(admin, kafka, 3);
+  if (topic !== null) return { ...topic, created };
+  if (!lost) throw new Error('it was created, but is not there yet');
+  throw new TopicError(`topic ${kafka.topic} is missing, though events were published to it: ${LOST_TOPIC_REMEDY}`);
 }
 
 function unreadable(kafka: KafkaConfig): string {

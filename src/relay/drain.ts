@@ -4,6 +4,7 @@ import type { DrainContext } from './drain-context.ts';
 import type { OwnedShard } from './owned-shards.ts';
 import { pause } from './pause.ts';
 import { LeaseLost, type ClaimedRow, type RecordOutcome } from './ports.ts';
+import type { Published } from './record-outcomes.ts';
 import { largestOf, RowQueue, shardsOf } from './row-queue.ts';
 import { SendLimit } from './send-limit.ts';
 import { ShardKeeping } from './shard-keeping.ts';
@@ -15,6 +16,9 @@ const LOCKED_LOOK_MS = 1_000;
 const RETRY_LOOK_MS = 1_000;
 /** Shortest wait when a session on hold could go on and gave nothing. */
 const SHORTEST_WAIT_MS = 20;
+
+/** After its rows are marked, a session on hold is looked at anew, and only then claimed from: that saves a claim that gives nothing. */
+const ofHold = ({ row }: Published): boolean => row.held;
 
 /**
  * Claims, sends and marks during one membership. While one send is on its way, what was acknowledged before is marked and, under a
@@ -67,8 +71,7 @@ export class Drain {
     const active = new Set(shards.active().map(({ shard }) => shard));
     this.#queue.drop((shard) => !active.has(shard) || !keeper.holds(shard));
     if (this.#queue.rows.length === 0) {
-      // With more to do, marks are written while the next send is on its way.
-      if (!this.#more && !work.hinted) await this.#mark(signal);
+      await this.#markBesideClaim(signal);
       await this.#claim();
     }
     const batch = this.#queue.take({
@@ -82,6 +85,19 @@ export class Drain {
     } else {
       await this.#deliver(batch, signal);
     }
+  }
+
+  /**
+   * With more to do, marks are written while the next send is on its way; else at once, and nobody waits for them: what comes meanwhile
+   * is sent.
+   */
+  async #markBesideClaim(signal: AbortSignal): Promise<void> {
+    const { recorder, work } = this.#context;
+    if (this.#more || work.hinted) return;
+    const marked = this.#mark(signal);
+    if (recorder.unmarked.some(ofHold)) await marked;
+    // Its rows are unmarked still: the next mark, which is waited for, fails as well.
+    marked.catch(() => undefined);
   }
 
   async #claim(): Promise<void> {
@@ -138,8 +154,7 @@ export class Drain {
     board.draining();
     this.#inFlight = batch;
     this.#keeping.sending();
-    // After its rows are marked, a session on hold is looked at anew, and only then claimed from: that saves a claim that gives nothing.
-    const settlesHolds = this.#context.recorder.unmarked.some(({ row }) => row.held);
+    const settlesHolds = this.#context.recorder.unmarked.some(ofHold);
     const marked = this.#mark(signal);
     const sending = publisher.send(batch, {
       onStalled: (error) => board.stalled(error),

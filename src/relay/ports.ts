@@ -210,8 +210,11 @@ export interface Membership {
    * our transactions wrote there is not decided yet, or not visible: whoever takes the shards next is to fence us.
    */
   release(shards: readonly ShardReport[], inDoubt?: boolean): Promise<void>;
-  /** Says that the topic holds a record of the shard that the database does not know: commands are refused from now on. */
-  reportTopicAhead(shard: number, offset: string): Promise<void>;
+  /**
+   * Says that the topic holds a record of the shard that the database does not know: commands are refused from now on. Nothing is said if
+   * its event has been imported meanwhile.
+   */
+  reportTopicAhead(shard: number, offset: string, eventId: string): Promise<void>;
   /** Ends the membership; shards that were not given back are vacant. Never rejects. */
   leave(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { backoffDelay, type BackoffBounds } from '../backoff.ts';
 import type { SessionId } from '../genesis/ids.ts';
+import { identityOf } from './identity.ts';
 import { pause } from './pause.ts';
 import { LeaseLost, type AfterRefusal, type ClaimedRow, type OutboxStore, type Sent } from './ports.ts';
 import type { StatusBoard } from './relay-status.ts';
@@ -157,8 +158,7 @@ export class OutcomeRecorder {
 
   #tellCharged({ row, error }: Refused, next: AfterRefusal): void {
     const { board, logger } = this.#options;
-    const { eventId, key: sessionId, sequence, retryCount } = row;
-    const about = { eventId, sessionId, sequence, tries: retryCount + 1, error };
+    const about = { ...identityOf(row), sequence: row.sequence, tries: row.retryCount + 1, error };
     if (next.kind === 'retry') {
       board.retried(error);
       logger.warn({ ...about, delayMs: next.delayMs }, 'the broker refused an event: trying again');
@@ -171,7 +171,7 @@ export class OutcomeRecorder {
   #tellLocked(): void {
     const first = this.#unmarked.find(({ row }) => this.#locked.has(row.id)) ?? this.#uncharged[0];
     if (first === undefined) this.#options.board.rowsFree();
-    else this.#options.board.rowsLocked(this.#locked.size + this.#uncharged.length, first.row.eventId);
+    else this.#options.board.rowsLocked(this.#locked.size + this.#uncharged.length, first.row);
   }
 
   async #persist<Result>(write: () => Promise<Result>, signal: AbortSignal): Promise<Result> {

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { EventId } from '../genesis/ids.ts';
-import type { DeliveryMode, ShardReport } from './ports.ts';
+import { identityOf } from './identity.ts';
+import type { ClaimedRow, DeliveryMode, ShardReport } from './ports.ts';
 
 /** See the state machine in docs/relay.md. `stalled` is the open circuit. */
 export type RelayState = 'standby' | 'draining' | 'idle' | 'stalled' | 'stopped';
@@ -170,9 +170,9 @@ export class StatusBoard {
   }
 
   /** What became of rows cannot be written, because somebody else has them locked. */
-  rowsLocked(rows: number, eventId: EventId): void {
-    const error = `${rows} rows of event_outbox are locked by somebody else, first that of event ${eventId}`;
-    if (!this.#rowsLocked) this.#logger.warn({ rows, eventId }, ROWS_LOCKED);
+  rowsLocked(rows: number, first: ClaimedRow): void {
+    const error = `${rows} rows of event_outbox are locked by somebody else, first that of event ${first.eventId}`;
+    if (!this.#rowsLocked) this.#logger.warn({ rows, ...identityOf(first) }, ROWS_LOCKED);
     this.#rowsLocked = true;
     this.#status = { ...this.#status, lastError: error };
   }

@@ -202,13 +202,14 @@ export class ShardKeeping {
     const { round } = owned;
     const result = await recoverShard(owned, this.#context, confirm, signal);
     if (result.kind === 'topic-ahead') {
-      const { offset, eventId } = result.record;
+      const { offset, eventId, key } = result.record;
       const error = `partition ${owned.shard} holds event ${eventId} at offset ${offset}, and the database does not: it is older than the topic. Nothing is published; run: genesis recover --from-topic`;
-      if (owned.state !== 'topic-ahead') logger.error({ shard: owned.shard, offset, eventId }, error);
+      const place = { shard: owned.shard, offset, session_id: key, event_id: eventId };
+      if (owned.state !== 'topic-ahead') logger.error(place, error);
       owned.state = 'topic-ahead';
       shards.failed(owned, error, performance.now());
       board.broken(error);
-      await membership.reportTopicAhead(owned.shard, offset);
+      await membership.reportTopicAhead(owned.shard, offset, eventId);
       return;
     }
     if (result.found > 0) {

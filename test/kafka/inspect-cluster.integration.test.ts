@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { AclOperations, AclPermissionTypes, Admin, ResourcePatternTypes, ResourceTypes } from '@platformatic/kafka';
+import { Admin } from '@platformatic/kafka';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KafkaConfig } from '../../src/config.ts';
 import { inspectCluster } from '../../src/kafka/inspect-cluster.ts';
 import { ensureTopic, TopicUnavailable } from '../../src/kafka/topic.ts';
+import { grantOnTopic, type Right } from './grant-on-topic.ts';
 import { startGuardedBroker, type GuardedBroker } from './guarded-broker.ts';
 
 let broker: GuardedBroker;
@@ -20,19 +21,10 @@ afterAll(async () => {
 });
 
 /** A topic on which the user `relay` has these rights. */
-async function topicWith(rights: readonly (keyof typeof AclOperations)[]): Promise<KafkaConfig> {
+async function topicWith(rights: readonly Right[]): Promise<KafkaConfig> {
   const topic = `inspect-test-${randomUUID()}`;
   await ensureTopic({ brokers: broker.admin, topic }, { partitions: 2, replicationFactor: 1, minInsyncReplicas: 1 });
-  const creations = rights.map((right) => ({
-    resourceType: ResourceTypes.TOPIC,
-    resourceName: topic,
-    resourcePatternType: ResourcePatternTypes.LITERAL,
-    principal: 'User:relay',
-    host: '*',
-    operation: AclOperations[right],
-    permissionType: AclPermissionTypes.ALLOW,
-  }));
-  if (creations.length > 0) await admin.createAcls({ creations });
+  await grantOnTopic(admin, topic, rights);
   return { ...broker.relay, topic };
 }
 

@@ -1,4 +1,5 @@
 import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
+import { expect } from 'vitest';
 import type { KafkaConfig } from '../../src/config.ts';
 
 /** Changes a setting of the topic. */
@@ -9,6 +10,13 @@ export async function setTopicConfig({ brokers, topic }: KafkaConfig, name: stri
   await admin.incrementalAlterConfigs({
     resources: [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: topic, configs }],
   });
+  // A broker hears of it a moment later.
+  const asked = { resourceType: ConfigResourceTypes.TOPIC, resourceName: topic, configurationKeys: [name] };
+  const isSet = async () => {
+    const [described] = await admin.describeConfigs({ resources: [asked] });
+    return described?.configs.find((config) => config.name === name)?.value === value;
+  };
+  await expect.poll(isSet, { timeout: 10_000, interval: 20 }).toBe(true);
   await admin.close();
 }
 

@@ -7,6 +7,7 @@ import { KafkaPublisher } from '../../src/kafka/publisher.ts';
 import { ensureTopic } from '../../src/kafka/topic.ts';
 import type { OutgoingRecord } from '../../src/relay/ports.ts';
 import { readTopic } from '../relay/read-topic.ts';
+import { untilLed } from './until-led.ts';
 
 let topic: string;
 let publisher: KafkaPublisher;
@@ -15,6 +16,7 @@ beforeEach(async () => {
   topic = `publisher-test-${randomUUID()}`;
   const kafka = { brokers: inject('brokers'), topic };
   await ensureTopic(kafka, { partitions: 3, replicationFactor: 1, minInsyncReplicas: 1 });
+  await untilLed(kafka);
   publisher = new KafkaPublisher(kafka, { deliveryDeadline: 500 });
 });
 

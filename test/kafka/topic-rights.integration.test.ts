@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { AclOperations, AclPermissionTypes, Admin, ResourcePatternTypes, ResourceTypes } from '@platformatic/kafka';
+import { Admin } from '@platformatic/kafka';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KafkaConfig } from '../../src/config.ts';
 import { ensureTopic, TopicError } from '../../src/kafka/topic.ts';
+import { grantOnTopic, type Right } from './grant-on-topic.ts';
 import { startGuardedBroker, type GuardedBroker } from './guarded-broker.ts';
 
 const SETTINGS = { partitions: 2, replicationFactor: 1, minInsyncReplicas: 1 };
@@ -21,19 +22,10 @@ afterAll(async () => {
 });
 
 /** What the user `relay` is given: a topic of its own with these rights on it. */
-async function topicWith(rights: readonly (keyof typeof AclOperations)[], exists = true): Promise<KafkaConfig> {
+async function topicWith(rights: readonly Right[], exists = true): Promise<KafkaConfig> {
   const topic = `rights-test-${randomUUID()}`;
   if (exists) await ensureTopic({ brokers: broker.admin, topic }, SETTINGS);
-  const acls = rights.map((right) => ({
-    resourceType: ResourceTypes.TOPIC,
-    resourceName: topic,
-    resourcePatternType: ResourcePatternTypes.LITERAL,
-    principal: 'User:relay',
-    host: '*',
-    operation: AclOperations[right],
-    permissionType: AclPermissionTypes.ALLOW,
-  }));
-  if (acls.length > 0) await admin.createAcls({ creations: acls });
+  await grantOnTopic(admin, topic, rights);
   return { ...broker.relay, topic };
 }
 

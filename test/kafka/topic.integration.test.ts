@@ -27,6 +27,18 @@ test('a missing topic is created: kept for ever, never elected unclean', async (
   expect(settings.get('unclean.leader.election.enable')).toBe('false');
 });
 
+test('a missing topic that events were published to is not made anew', async () => {
+  const kafka = config();
+  const limits = { wasPublished: async () => true };
+  await expect(ensureTopic(kafka, { partitions: 2, ...ONE_BROKER }, limits)).rejects.toThrow(TopicError);
+  const admin = new Admin({ clientId: 'test-admin', bootstrapBrokers: kafka.brokers });
+  const topics = await admin.listTopics();
+  await admin.close();
+  expect(topics).not.toContain(kafka.topic);
+  await ensureTopic(kafka, { partitions: 2, ...ONE_BROKER });
+  expect(await ensureTopic(kafka, { partitions: 2, ...ONE_BROKER }, limits)).toMatchObject({ created: false });
+});
+
 test('an existing topic is left as it is', async () => {
   const kafka = config();
   await ensureTopic(kafka, { partitions: 2, ...ONE_BROKER });

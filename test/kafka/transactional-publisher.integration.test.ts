@@ -8,6 +8,7 @@ import { TRANSACTION_TIMEOUT } from '../../src/kafka/transactional-client.ts';
 import { KafkaTransactionalPublisher } from '../../src/kafka/transactional-publisher.ts';
 import { PublisherUnavailable, type OutgoingRecord } from '../../src/relay/ports.ts';
 import { startTcpProxy } from '../relay/tcp-proxy.ts';
+import { untilLed } from './until-led.ts';
 
 let topic: string;
 let publisher: KafkaTransactionalPublisher;
@@ -17,6 +18,7 @@ const { signal } = new AbortController();
 beforeEach(async () => {
   topic = `transactional-test-${randomUUID()}`;
   await ensureTopic(kafka(), { partitions: 3, replicationFactor: 1, minInsyncReplicas: 1 });
+  await untilLed(kafka());
   publisher = new KafkaTransactionalPublisher(kafka(), { deliveryDeadline: 5_000 });
   reader = new CommittedRecords(kafka());
   await publisher.open(topic, signal);

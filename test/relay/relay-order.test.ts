@@ -210,6 +210,29 @@ test('a lease that is lost while a claim is on its way lets nothing begin that n
   for (const end of ends) end();
 });
 
+test('exactly once, no transaction ends before the rows of the last one are marked', async () => {
+  const here = new World(1, 'exactly-once');
+  world = here;
+  const unmarked: number[] = [];
+  const join = here.group.join.bind(here.group);
+  here.group.join = async () => {
+    const membership = await join();
+    const markSent: typeof membership.store.markSent = async (sent) => {
+      // Time for the next transaction to end, if it would.
+      for (let turn = 0; turn < 500; turn += 1) await new Promise((resolve) => void setImmediate(resolve));
+      const isSent = here.tables.rows.filter(({ status }) => status === 'SENT').length;
+      const inTopic = here.topic.partitions.keys().reduce((sum, shard) => sum + here.topic.committed(shard).length, 0);
+      if (inTopic > isSent + sent.length) unmarked.push(inTopic - isSent - sent.length);
+      return membership.store.markSent(sent);
+    };
+    return { ...membership, store: { ...membership.store, markSent } };
+  };
+  await here.relay().start();
+  await Promise.all(Array.from({ length: 60 }, (_, session) => here.commit(session)));
+  await vi.waitFor(() => expect(here.settled).toBe(true), PATIENCE);
+  expect(unmarked).toEqual([]);
+});
+
 test('a partition that was made anew, or lost its end, is read back from its beginning', async () => {
   const here = new World(1, 'exactly-once');
   world = here;
