@@ -16,6 +16,8 @@ const BENCHMARKS: ReadonlyMap<string, (args: readonly string[]) => Promise<void>
   ['textbook', benchmarkTextbook],
 ]);
 
+// Each child of a benchmark listens for the end.
+process.setMaxListeners(0);
 const [name = '', ...args] = process.argv.slice(2);
 const benchmark = BENCHMARKS.get(name);
 if (benchmark === undefined) {

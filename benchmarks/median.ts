@@ -1,4 +1,6 @@
-/** The middle one; of an even number the lower of the two. 0 when there is none. */
+/** The middle one; of an even number the mean of the two in the middle. 0 when there is none. */
 export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] ?? 0;
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle)] ?? 0)) / 2;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { isHost, Reader } from './config-reader.ts';
+import { readTracing, type TracingConfig } from './config-tracing.ts';
 
 export type ServiceType = 'api-gateway' | 'message-relay' | 'all';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -116,6 +117,8 @@ export interface Config {
   readonly relay: RelayConfig;
   readonly outbox: OutboxConfig;
   readonly agent: AgentConfig;
+  /** Null: nothing is traced. */
+  readonly tracing: TracingConfig | null;
   /** Null: the development key is used. */
   readonly tokenKeys: TokenKeys | null;
   readonly tokenRules: TokenRules;
@@ -189,6 +192,7 @@ function read(reader: Reader): Config {
       retention: reader.text('OUTBOX_RETENTION') === 'off' ? null : reader.seconds('OUTBOX_RETENTION', 1, 315_360_000),
     },
     agent: { delay: reader.text('AGENT_DELAY') === 'off' ? null : reader.seconds('AGENT_DELAY', 0, 3_600) },
+    tracing: readTracing(reader),
     tokenKeys: readTokenKeys(reader),
     tokenRules: {
       ...present('issuer', reader.optional('JWT_ISSUER')),

@@ -57,7 +57,8 @@ export const VARIABLES = {
   },
   JWT_SECRET: {
     default: null,
-    meaning: 'Secret of HS256 tokens, at least 32 bytes. Development only: made on the first start',
+    meaning:
+      'Secret of HS256 tokens, at least 32 bytes. Without it and JWT_JWKS_URL one is made on the first start; not with NODE_ENV=production',
   },
   JWT_JWKS_URL: { default: null, meaning: 'URL of the JSON Web Key Set that verifies tokens (RS256, ES256, EdDSA)' },
   JWT_ISSUER: { default: null, meaning: 'Required `iss`; obligatory with JWT_JWKS_URL' },
@@ -89,6 +90,36 @@ export const VARIABLES = {
       'Seconds that the example agent takes to answer a request, 0–3600; off: there is none. It runs only beside the own PostgreSQL and Kafka',
   },
   LOG_LEVEL: { default: 'INFO', meaning: 'DEBUG, INFO, WARNING or ERROR' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    default: null,
+    meaning:
+      'URL of an OTLP receiver, to which /v1/traces is added; this or the next one turns traces on (docs/tracing.md)',
+  },
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
+    default: null,
+    meaning: 'The same with its path, taken as it is; wins over OTEL_EXPORTER_OTLP_ENDPOINT',
+  },
+  OTEL_EXPORTER_OTLP_HEADERS: {
+    default: null,
+    meaning: 'Headers of each export, secrets: name=value, several separated by commas, special characters as %XX',
+  },
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: { default: null, meaning: 'More of them; these win' },
+  OTEL_EXPORTER_OTLP_PROTOCOL: { default: 'http/json', meaning: 'http/json: nothing else is spoken' },
+  OTEL_TRACES_SAMPLER: {
+    default: 'parentbased_always_on',
+    meaning:
+      'Which traces are recorded: always_on, always_off, traceidratio, or, as the caller has decided and else so, parentbased_always_on, parentbased_always_off, parentbased_traceidratio',
+  },
+  OTEL_TRACES_SAMPLER_ARG: { default: '1', meaning: 'Part of the traces that traceidratio records, 0–1' },
+  OTEL_SERVICE_NAME: {
+    default: null,
+    meaning: 'service.name of the spans; without it genesis-api, genesis-relay, or genesis for both in one process',
+  },
+  OTEL_RESOURCE_ATTRIBUTES: {
+    default: null,
+    meaning: 'More that is told of this process: name=value, several separated by commas, special characters as %XX',
+  },
+  OTEL_SDK_DISABLED: { default: 'false', meaning: 'true: no traces, whatever else is set' },
   NODE_ENV: { default: null, meaning: 'production: development keys and development infrastructure are refused' },
   LOCAL_DATA_DIR: { default: '.genesis', meaning: 'Folder of the own PostgreSQL and Kafka and of the development key' },
   LOCAL_POSTGRES_PORT: { default: null, meaning: 'Port of the own PostgreSQL; without it a free one' },

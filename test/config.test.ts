@@ -29,6 +29,7 @@ describe('an empty environment', () => {
       },
       outbox: { retention: 604_800_000 },
       agent: { delay: 5_000 },
+      tracing: null,
       tokenKeys: null,
       tokenRules: { rolesClaim: 'roles', clockTolerance: 5 },
       local: { dataDir: '.genesis' },
@@ -307,6 +308,8 @@ describe('the error', () => {
     );
     const secrets: readonly string[] = [
       ...['DATABASE_URL', 'POSTGRES_PASSWORD', 'KAFKA_BROKERS', 'KAFKA_SASL_PASSWORD', 'JWT_SECRET', 'JWT_JWKS_URL'],
+      ...['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_RESOURCE_ATTRIBUTES'],
+      ...['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS'],
     ];
     const harmless = values.filter((value) => !value.includes(hidden));
     const names = Object.keys(VARIABLES);

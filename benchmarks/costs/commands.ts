@@ -9,12 +9,15 @@ import { createSessions, type Stage } from '../api/stage.ts';
 import type { Closing } from '../closing.ts';
 import type { Servers } from '../servers.ts';
 import type { Variant } from './main.ts';
+import { startTraceSink } from './trace-sink.ts';
 
 interface Setting {
   readonly name: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Settings of the database. */
   readonly database?: Readonly<Record<string, string>>;
+  /** Traced, and this part of it recorded (0–1). Absent: not traced. */
+  readonly traced?: number;
 }
 
 export const COMMANDS: readonly Setting[] = [
@@ -22,6 +25,9 @@ export const COMMANDS: readonly Setting[] = [
   { name: 'synchronous_commit = off', database: { synchronous_commit: 'off' } },
   { name: 'COMMAND_BATCH_MAX=1', env: { COMMAND_BATCH_MAX: '1' } },
   { name: 'COMMAND_BATCH_MAX=16', env: { COMMAND_BATCH_MAX: '16' } },
+  { name: 'traced, none recorded', traced: 0 },
+  { name: 'traced, 1 % recorded', traced: 0.01 },
+  { name: 'traced, all recorded', traced: 1 },
 ];
 
 const CONNECTIONS = 64;
@@ -41,8 +47,10 @@ export async function measureCommands(
   { variants, rounds, seconds }: Plan,
 ): Promise<readonly Variant[]> {
   const stages: { readonly stage: Stage; readonly variant: Variant }[] = [];
+  const receiver = await closing.open(startTraceSink, (sink) => sink.stop());
   for (const [number, setting] of variants.entries()) {
-    const stage = await openApi(closing, servers, setting, `commands_${number}`);
+    const env = { ...setting.env, ...tracing(setting, receiver.address) };
+    const stage = await openApi(closing, servers, { ...setting, env }, `commands_${number}`);
     await applyLoad(stage, CONNECTIONS, WARM_UP);
     stages.push({ stage, variant: { name: setting.name, rates: [], cpu: [] } });
   }
@@ -55,6 +63,15 @@ export async function measureCommands(
     }
   }
   return stages.map(({ variant }) => variant);
+}
+
+function tracing({ traced }: Setting, address: string): Readonly<Record<string, string>> {
+  if (traced === undefined) return {};
+  return {
+    OTEL_EXPORTER_OTLP_ENDPOINT: address,
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: String(traced),
+  };
 }
 
 async function openApi(

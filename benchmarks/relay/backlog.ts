@@ -48,6 +48,8 @@ export class BacklogWriter {
   private constructor(backlog: Backlog) {
     this.#backlog = backlog;
     this.#client = new pg.Client({ connectionString: backlog.databaseUrl });
+    // Whoever writes learns it; without a listener an interrupted benchmark would end before its servers.
+    this.#client.on('error', () => undefined);
   }
 
   static async open(backlog: Backlog): Promise<BacklogWriter> {

@@ -1,15 +1,13 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
-import { CommittedRecords } from '../../src/kafka/committed-records.ts';
 import { shardOf } from '../../src/outbox/shard.ts';
 import type { DeliveryMode } from '../../src/relay/ports.ts';
 import { BacklogWriter } from './backlog.ts';
 import { summary, told, type SoakClaim } from './soak.ts';
 import { createDatabase, openPlace, PARTITIONS, type Place, type Stage } from './stage.ts';
+import { startTimedRelay } from './timed-relay.ts';
 
 export interface HeldPlan {
   /** Rows of one session behind its FAILED row. */
@@ -21,10 +19,7 @@ export interface HeldPlan {
 const SESSIONS = 10_000;
 /** Rows of other sessions before, and again after, the held rows were written. */
 const OTHERS = 100_000;
-const STEP = 2_000;
-const AHEAD = 20_000;
 const HELD_STEP = 20_000;
-const CHILD = join(import.meta.dirname, 'relay-child.ts');
 
 /** The next rows of one session: versions from $2 to $3. */
 const INSERT = `
@@ -42,8 +37,6 @@ const INSERT = `
 export async function measureHeld(stage: Stage, plan: HeldPlan): Promise<void> {
   const place = await openPlace(stage, await createDatabase(stage), plan.delivery);
   const file = join(stage.folder, 'held.json');
-  const reader = new CommittedRecords(place.kafka, { clientId: 'bench' });
-  const published = async (): Promise<number> => (await reader.ranges()).reduce((sum, { end }) => sum + Number(end), 0);
   const { databaseUrl, kafka } = place;
   const writer = await BacklogWriter.open({
     databaseUrl,
@@ -51,18 +44,16 @@ export async function measureHeld(stage: Stage, plan: HeldPlan): Promise<void> {
     sessions: SESSIONS,
     payload: plan.payload,
   });
-  const relay = startRelay(place, plan.delivery, file);
+  const relay = startTimedRelay(place, plan.delivery, file);
   let freed: number;
   try {
-    await passOthers(writer, published, OTHERS);
+    await relay.pass(writer, OTHERS);
     await hold(place, plan.rows);
-    await passOthers(writer, published, 2 * OTHERS);
-    freed = await free(place, published, 2 * OTHERS + plan.rows);
+    await relay.pass(writer, 2 * OTHERS);
+    freed = await free(place, relay.published, 2 * OTHERS + plan.rows);
   } finally {
-    relay.kill('SIGTERM');
-    await once(relay, 'exit');
+    await relay.stop();
     await writer.close();
-    await reader.close();
     await place.close();
   }
   const claims = JSON.parse(readFileSync(file, 'utf8')) as SoakClaim[];
@@ -73,27 +64,6 @@ export async function measureHeld(stage: Stage, plan: HeldPlan): Promise<void> {
       `beside them ${told(beside)}; after the retry all were published in ${freed.toFixed(0)} s (${Math.round(plan.rows / freed)}/s)`,
   );
   stage.report({ measure: 'held', ...plan, before, beside, freedSeconds: freed });
-}
-
-function startRelay({ databaseUrl, kafka }: Place, delivery: DeliveryMode, file: string): ChildProcess {
-  const env = {
-    ...process.env,
-    DATABASE_URL: databaseUrl,
-    KAFKA_BROKERS: kafka.brokers.join(','),
-    KAFKA_TOPIC: kafka.topic,
-    RELAY_DELIVERY: delivery,
-    CLAIMS_FILE: file,
-  };
-  return spawn(process.execPath, [CHILD], { env, stdio: ['ignore', 'inherit', 'inherit'] });
-}
-
-/** Until so many rows of other sessions were written and published. */
-async function passOthers(writer: BacklogWriter, published: () => Promise<number>, rows: number): Promise<void> {
-  while (writer.written < rows) {
-    await writer.write(Math.min(STEP, rows - writer.written));
-    while (writer.written - (await published()) > AHEAD) await sleep(20);
-  }
-  while ((await published()) < rows) await sleep(20);
 }
 
 /** A session whose first row is FAILED, and so many behind it. */

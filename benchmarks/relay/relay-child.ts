@@ -39,6 +39,8 @@ const relay = new Relay(
     },
   },
 );
+// Whoever started it has ended, however.
+process.stdin.resume().once('close', () => process.exit(1));
 await relay.start();
 process.once('SIGTERM', () => {
   void relay.stop().then(() => {

@@ -1,14 +1,12 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { percentile } from '../../faults/percentile.ts';
-import { CommittedRecords } from '../../src/kafka/committed-records.ts';
 import type { DeliveryMode } from '../../src/relay/ports.ts';
 import { BacklogWriter } from './backlog.ts';
 import { createDatabase, openPlace, type Place, type Stage } from './stage.ts';
+import { AHEAD, startTimedRelay } from './timed-relay.ts';
 
 export interface SoakPlan {
   readonly rows: number;
@@ -27,12 +25,8 @@ export interface SoakClaim {
 }
 
 const SESSIONS = 10_000;
-const STEP = 2_000;
-/** Rows that the writer may be ahead of the relay. */
-const AHEAD = 20_000;
 /** How many of the first and of the last rows are compared. */
 const COMPARED = 100_000;
-const CHILD = join(import.meta.dirname, 'relay-child.ts');
 
 /** Rows through the table, writer and relay at once: is the last claim as quick as the first, and how large is the table? */
 export async function measureSoak(stage: Stage, plan: SoakPlan): Promise<void> {
@@ -62,31 +56,14 @@ export async function measureSoak(stage: Stage, plan: SoakPlan): Promise<void> {
 async function pass(place: Place, { rows, payload, delivery }: SoakPlan, file: string): Promise<number> {
   const { databaseUrl, kafka } = place;
   const writer = await BacklogWriter.open({ databaseUrl, topic: kafka.topic, sessions: SESSIONS, payload });
-  const reader = new CommittedRecords(kafka, { clientId: 'bench' });
-  const env = {
-    ...process.env,
-    DATABASE_URL: databaseUrl,
-    KAFKA_BROKERS: kafka.brokers.join(','),
-    KAFKA_TOPIC: kafka.topic,
-    RELAY_DELIVERY: delivery,
-    CLAIMS_FILE: file,
-  };
-  const relay = spawn(process.execPath, [CHILD], { env, stdio: ['ignore', 'inherit', 'inherit'] });
-  const ended = once(relay, 'exit');
-  const published = async (): Promise<number> => (await reader.ranges()).reduce((sum, { end }) => sum + Number(end), 0);
+  const relay = startTimedRelay(place, delivery, file);
   try {
     const began = performance.now();
-    while (writer.written < rows) {
-      await writer.write(Math.min(STEP, rows - writer.written));
-      while (writer.written - (await published()) > AHEAD) await sleep(20);
-    }
-    while ((await published()) < rows) await sleep(50);
+    await relay.pass(writer, rows);
     while (await anyUnmarked(place.database)) await sleep(50);
     return (performance.now() - began) / 1_000;
   } finally {
-    relay.kill('SIGTERM');
-    await ended;
-    await reader.close();
+    await relay.stop();
     await writer.close();
   }
 }
@@ -103,6 +80,7 @@ async function anyUnmarked(database: Place['database']): Promise<boolean> {
 /** A reader that began before the first row and never ends: vacuum may not remove what it could still see. */
 async function holdTransaction(databaseUrl: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: databaseUrl });
+  client.on('error', () => undefined);
   await client.connect();
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
   await client.query('SELECT count(*) FROM event_outbox');

@@ -4,9 +4,12 @@ import { RefusedError } from './genesis-api.ts';
 import { PoisonError, readEvent, readRequest, type ConceptRequest, type IncomingRecord } from './read-record.ts';
 import { SeenEvents } from './seen-events.ts';
 import { StreamCheck } from './stream-check.ts';
+import type { AgentTracing } from './tracing.ts';
 
 export interface HandlerTools extends AnswerTools {
   readonly deadLetters: Pick<DeadLetters, 'send'>;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Pick<AgentTracing, 'process'>;
 }
 
 /** Resolves once a record is dealt with, one way or another; rejects only when the agent stops before. */
@@ -17,7 +20,7 @@ const REMEMBERED = 10_000;
 
 /** To be called with the records of a partition in their order. It lives longer than one membership in the group. */
 export function createRecordHandler(tools: HandlerTools): RecordHandler {
-  const { logger, deadLetters } = tools;
+  const { logger, deadLetters, tracing } = tools;
   const seen = new SeenEvents(REMEMBERED);
   const streams = new StreamCheck(REMEMBERED);
 
@@ -30,7 +33,8 @@ export function createRecordHandler(tools: HandlerTools): RecordHandler {
   };
 
   const answer = async (record: IncomingRecord, request: ConceptRequest): Promise<void> => {
-    const about = { session: request.sessionId, request: request.requestId };
+    const traceId = request.traceparent?.split('-')[1];
+    const about = { session: request.sessionId, request: request.requestId, trace_id: traceId };
     try {
       const delivery = await answerRequest(request, tools);
       logger.info(
@@ -51,6 +55,11 @@ export function createRecordHandler(tools: HandlerTools): RecordHandler {
       if (!(error instanceof PoisonError)) throw error;
       return deadLetters.send(record, error);
     }
-    if (request !== null) await seen.once(request.eventId, () => answer(record, request));
+    if (request === null) return;
+    await seen.once(request.eventId, () =>
+      tracing === undefined
+        ? answer(record, request)
+        : tracing.process(record, request, (traced) => answer(record, traced)),
+    );
   };
 }

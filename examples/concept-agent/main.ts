@@ -5,9 +5,12 @@ import { generateConcepts } from './generate-concepts.ts';
 import { createGenesisApi } from './genesis-api.ts';
 import { createRecordHandler } from './handle-record.ts';
 import { readSettings } from './settings.ts';
+import { startTracing } from './tracing.ts';
 
 /** Milliseconds that an answer on its way may take after the wish to stop. */
 const FINISH = 2_000;
+/** Milliseconds that the last spans may take. */
+const FAREWELL = 500;
 /** Milliseconds after which the process ends, whatever hangs. Nothing is lost by it: what is not committed is read again. */
 const GRACE = 4_800;
 
@@ -23,15 +26,19 @@ stopping.addEventListener('abort', () => {
 
 const { brokers, topic, api, token, delay } = settings;
 const deadLetters = createDeadLetters({ brokers, topic: `${topic}.dlq`, logger, stopping });
+const genesis = createGenesisApi(api, token, cut.signal);
+const tracing = await startTracing(process.env);
 const handle = createRecordHandler({
-  api: createGenesisApi(api, token, cut.signal),
+  api: tracing === null ? genesis : tracing.api(genesis),
   generate: (preferences, signal) => generateConcepts(preferences, delay, signal),
   deadLetters,
   logger,
   stopping,
+  ...(tracing === null ? {} : { tracing }),
 });
 await new Agent({ ...settings, handle, deadLetters, logger }).run(stopping);
 await deadLetters.close().catch(() => undefined);
+await tracing?.close(FAREWELL);
 process.exit(0);
 
 /** Aborts at SIGTERM or SIGINT, or when the process that started this one ends. */

@@ -50,6 +50,7 @@ export async function startApi({
   tokenKeys,
   relay,
   metrics,
+  tracing,
 }: ApiParts): Promise<string> {
   const pool = createPool(infrastructure.database, 'genesis-api', logger, poolLimits(config.http), BY_INDEX);
   await lifecycle.start(closing('pool', () => pool.end()));
@@ -62,10 +63,11 @@ export async function startApi({
   const { queries, feed } = createReading(read, logger);
   await lifecycle.start(feed);
   const onCommit = wakeRelay(wakeup, relay, shards, createCommitNotifier(read, logger));
-  const groupCommit = new GroupCommit(commandStore(pool, metrics), settings, logger, onCommit);
+  const groupCommit = new GroupCommit(commandStore(pool, metrics, tracing), settings, logger, onCommit);
   metrics?.api?.batches.watch(groupCommit);
   await lifecycle.start(groupCommit);
-  const commands = withHints(groupCommit, feed);
+  const hinting = withHints(groupCommit, feed);
+  const commands = tracing === null ? hinting : tracing.commands(hinting);
   await lifecycle.start(new Deadlines(createOverdueRequests(read), commands, settings, logger));
   const server = createHttpServer({
     config: config.http,
@@ -78,6 +80,7 @@ export async function startApi({
     feed,
     readiness: () => readiness(() => ping(read), relay),
     ...measuring(metrics),
+    ...(tracing === null ? {} : { tracer: tracing.requests }),
     logger,
     newId,
   });
@@ -86,8 +89,8 @@ export async function startApi({
 }
 
 /**
- * A statement ends before the connection would be cut: COMMIT travels with the rows, and a server that had not noticed the cut would
- * carry it out later.
+ * A statement ends before the connection would be cut, as a rule: COMMIT travels with the rows. If several are slow, each within its
+ * limit, the server notices the cut (client_connection_check_interval); the outcome is looked up in any case.
  */
 function poolLimits({ requestTimeout }: ApiParts['config']['http']): PoolLimits {
   const statementTimeout = Math.min(DEFAULT_LIMITS.statementTimeout, Math.ceil(requestTimeout * STATEMENT_SHARE));
@@ -103,10 +106,15 @@ function commandSettings({ commands, http, topic }: ApiParts['config'], shards: 
   };
 }
 
-function commandStore(pool: ReturnType<typeof createPool>, metrics: Parts['metrics']): CommandStore {
+function commandStore(
+  pool: ReturnType<typeof createPool>,
+  metrics: Parts['metrics'],
+  tracing: Parts['tracing'],
+): CommandStore {
   const store = createCommandStore(pool);
   const meter = metrics?.api?.transactions;
-  return meter === undefined ? store : measuredCommandStore(store, meter);
+  const measured = meter === undefined ? store : measuredCommandStore(store, meter);
+  return tracing === null ? measured : tracing.commandStore(measured);
 }
 
 function measuring(metrics: Parts['metrics']): Pick<HttpDependencies, 'metrics' | 'meter'> {

@@ -9,14 +9,14 @@ export async function banner(
   config: Config,
   { database, kafka, origin }: Infrastructure,
   api: string | null,
-  keys: TokenKeys,
+  keys: TokenKeys | null,
 ): Promise<void> {
   const lines = [
     '',
     `  API         ${api ?? '(not in this process)'}`,
     `  PostgreSQL  ${database.url}`,
     `  Kafka       ${kafka.brokers.join(',')}   topic ${kafka.topic}`,
-    ...(api === null || keys.kind !== 'secret' ? [] : await tryIt(config, api, keys.secret)),
+    ...(api === null || keys?.kind !== 'secret' ? [] : await tryIt(config, api, keys.secret)),
     '',
     `  ${whatHappens(config, origin)}`,
     '',

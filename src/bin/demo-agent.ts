@@ -48,6 +48,8 @@ export async function startDemoAgent(parts: Parts, api: string | null, keys: Tok
       AGENT_TOKEN: token,
       AGENT_DELAY: String(delay / 1_000),
       LOG_LEVEL: config.logLevel,
+      // The other OTEL_… are inherited: its spans go where ours go, under a name of their own.
+      OTEL_SERVICE_NAME: 'concept-agent',
     }),
   );
   logger.info(

@@ -55,7 +55,7 @@ async function startOwn(config: Config, { progress, signal }: InfrastructureOpti
   const local = await startLocalInfrastructure({ ...config.local, progress, signal });
   try {
     const url = await ensureDatabase(local.postgres.url, DATABASE);
-    await migrate(url, (name) => progress(`Applied migration ${name}`));
+    await migrate(url, { onApplied: (name) => progress(`Applied migration ${name}`), contract: true });
     return { ...at(config, url, local.kafka.brokers), origin: 'own', failed: local.failed, stop: () => local.stop() };
   } catch (error) {
     await local.stop();

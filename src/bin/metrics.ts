@@ -7,6 +7,7 @@ import { poolMetrics } from '../observability/metrics/pool-metrics.ts';
 import { processMetrics } from '../observability/metrics/process-metrics.ts';
 import { relayMetrics } from '../observability/metrics/relay-metrics.ts';
 import { batchMetrics, transactionMetrics } from '../observability/metrics/transaction-metrics.ts';
+import { traceMetrics } from '../observability/tracing/trace-metrics.ts';
 import { countBacklogs } from '../outbox/operations/figures.ts';
 import { readClock } from '../postgres/database-clock.ts';
 import { conflictKind } from '../postgres/errors.ts';
@@ -15,7 +16,7 @@ import { createOperationsStore } from '../postgres/outbox-admin.ts';
 import { createPool } from '../postgres/pool.ts';
 import { createRead } from '../postgres/read.ts';
 import { closing } from './lifecycle.ts';
-import type { Parts } from './parts.ts';
+import type { SharedParts } from './parts.ts';
 import { version } from './version.ts';
 
 /** Milliseconds: who scrapes waits no longer. */
@@ -26,15 +27,16 @@ const COUNTED = { rows: 20_000, step: 5_000, time: 500 };
 export type ProcessMetrics = Awaited<ReturnType<typeof startMetrics>>;
 
 /** What this process measures. Its figures of the database are read on connections of their own: two, while somebody asks. */
-export async function startMetrics({ config, infrastructure, lifecycle, logger }: Omit<Parts, 'wakeup' | 'metrics'>) {
+export async function startMetrics({ config, infrastructure, lifecycle, logger }: SharedParts) {
   const metrics = createMetrics({ version, service: config.serviceType });
   await lifecycle.start(processMetrics(metrics));
   const pool = createPool({ ...infrastructure.database, poolSize: 2 }, 'genesis-metrics', logger, LIMITS);
   await lifecycle.start(closing('metrics pool', () => pool.end()));
-  outboxMetrics(metrics, figuresOf(pool));
+  outboxMetrics(metrics, figuresOf(pool), logger);
   return {
     page: (): Promise<MetricsPage> => metrics.scrape(),
     addPool: poolMetrics(metrics),
+    traces: config.tracing === null ? null : traceMetrics(metrics),
     api: has(config.serviceType, 'api-gateway') ? apiMetrics(metrics) : null,
     relay: has(config.serviceType, 'message-relay') ? relayMetrics(metrics) : null,
   };

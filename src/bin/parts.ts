@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
+import type { Tracing } from '../observability/tracing/start-tracing.ts';
 import type { LocalWakeup } from '../relay/local-wakeup.ts';
 import type { Infrastructure } from './infrastructure.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -16,6 +17,11 @@ export interface Parts {
   readonly wakeup: LocalWakeup;
   /** Null: nobody could ask for them. */
   readonly metrics: ProcessMetrics | null;
+  /** Null: nothing is traced. */
+  readonly tracing: Tracing | null;
   /** Ends the process with this error: something that runs in the background found that it cannot go on. */
   readonly fail: (error: unknown) => void;
 }
+
+/** What there is before anything is measured or started. */
+export type SharedParts = Omit<Parts, 'wakeup' | 'metrics' | 'tracing'>;

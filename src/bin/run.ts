@@ -8,10 +8,11 @@ import type { Relay } from '../relay/relay.ts';
 import { provideInfrastructure, type Infrastructure } from './infrastructure.ts';
 import { closing, Lifecycle, STOP_GRACE } from './lifecycle.ts';
 import type { ApiParts } from './api.ts';
-import type { Parts } from './parts.ts';
+import type { Parts, SharedParts } from './parts.ts';
 import { relayCheck } from './relay-check.ts';
 import { requireFreePort } from './require-free-port.ts';
 import { aborted, shutdownSignal } from './shutdown.ts';
+import { version } from './version.ts';
 import { keepYoungHeapSmall } from './young-heap.ts';
 
 /**
@@ -58,20 +59,37 @@ function armGrace(): void {
 }
 
 /** What a service needs is loaded with it: a relay does not carry the API around. */
-async function startServices(shared: Omit<Parts, 'wakeup' | 'metrics'>): Promise<void> {
+async function startServices(shared: SharedParts): Promise<void> {
   const { config, infrastructure, lifecycle, logger } = shared;
   const listens = config.serviceType !== 'message-relay' || config.relay.healthPort !== null;
   const metrics = listens ? await (await import('./metrics.ts')).startMetrics(shared) : null;
-  const parts: Parts = { ...shared, wakeup: createLocalWakeup(), metrics };
+  const tracing = await startTracing(shared, metrics);
+  const parts: Parts = { ...shared, wakeup: createLocalWakeup(), metrics, tracing };
   const relay = config.serviceType === 'api-gateway' ? null : await startRelay(parts);
-  const tokenKeys = config.tokenKeys ?? (await developmentKeys(parts));
-  const api = config.serviceType === 'message-relay' ? null : await startApi({ ...parts, tokenKeys, relay });
+  const tokenKeys =
+    config.serviceType === 'message-relay' ? null : (config.tokenKeys ?? (await developmentKeys(parts)));
+  const api = tokenKeys === null ? null : await startApi({ ...parts, tokenKeys, relay });
   await announce(config, infrastructure, api, lifecycle);
-  if (api !== null) await (await import('./demo-agent.ts')).startDemoAgent(parts, api, tokenKeys);
+  if (api !== null && tokenKeys !== null) {
+    await (await import('./demo-agent.ts')).startDemoAgent(parts, api, tokenKeys);
+  }
   if (infrastructure.origin !== 'configured') {
     await (await import('./banner.ts')).banner(config, infrastructure, api, tokenKeys);
   }
   logger.info({ service: config.serviceType, api, relay: relay !== null }, 'ready');
+}
+
+/** Before the services, so that it stops after them: what they did last is told, too. */
+async function startTracing(
+  { config, lifecycle, logger }: SharedParts,
+  metrics: Parts['metrics'],
+): Promise<Parts['tracing']> {
+  if (config.tracing === null) return null;
+  const { createTracing } = await import('../observability/tracing/start-tracing.ts');
+  const about = { serviceType: config.serviceType, version };
+  const tracing = createTracing(config.tracing, about, logger, metrics?.traces ?? null);
+  await lifecycle.start(tracing);
+  return tracing;
 }
 
 async function startApi(parts: ApiParts): Promise<string> {
@@ -104,13 +122,16 @@ async function startHealth({ config, lifecycle, logger, metrics }: Parts, relay:
 /** Anybody who can read the data folder can sign such tokens: whoever runs more than a try should know. */
 async function developmentKeys({ config, infrastructure, logger }: Parts): Promise<TokenKeys> {
   const { key } = await developmentKey(config.local.dataDir);
-  if (infrastructure.origin === 'configured' && config.serviceType !== 'message-relay') {
+  if (infrastructure.origin === 'configured') {
     logger.warn('tokens are verified by the development key: set JWT_JWKS_URL or JWT_SECRET');
   }
   return { kind: 'secret', secret: key };
 }
 
-/** Leaves word for `genesis endpoints`, unless the instance that owns the infrastructure has done so. */
+/**
+ * Leaves word for `genesis endpoints`, unless the instance that owns the infrastructure has done so. In production no file is written:
+ * its file system may be read-only, and the address of the database holds a password.
+ */
 async function announce(
   config: Config,
   { origin, database, kafka }: Infrastructure,
@@ -118,7 +139,12 @@ async function announce(
   lifecycle: Lifecycle,
 ): Promise<void> {
   const { dataDir } = config.local;
-  if (origin === 'neighbour' || (origin === 'configured' && (await readEndpoints(dataDir)) !== null)) return;
+  if (
+    config.production ||
+    origin === 'neighbour' ||
+    (origin === 'configured' && (await readEndpoints(dataDir)) !== null)
+  )
+    return;
   await writeEndpoints(dataDir, { api, postgres: database.url, kafka: kafka.brokers });
   await lifecycle.start(closing('endpoints', () => removeEndpoints(dataDir)));
 }

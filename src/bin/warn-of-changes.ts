@@ -4,7 +4,7 @@ import type { EarlierRuns } from '../postgres/earlier-runs.ts';
 
 /** Says loudly what is configured otherwise than the programs before were: it may be meant, and it may have been forgotten. */
 export function warnOfChanges(
-  { newestTopic, exactlyOnce }: EarlierRuns,
+  { newestTopic, exactlyOnce }: Pick<EarlierRuns, 'newestTopic' | 'exactlyOnce'>,
   { topic, relay }: Pick<Config, 'topic'> & { readonly relay: Pick<Config['relay'], 'delivery'> },
   logger: Pick<Logger, 'warn'>,
 ): void {

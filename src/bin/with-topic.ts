@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KafkaConfig } from '../config.ts';
-import { ensureTopic, TopicUnavailable, type TopicState } from '../kafka/topic.ts';
+import { ensureTopic, TopicUnavailable, type TopicLimits, type TopicState } from '../kafka/topic.ts';
 import type { TopicSettings } from '../kafka/topic-settings.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { Service } from '../service.ts';
@@ -23,11 +23,14 @@ type TopicParts = Pick<Parts, 'logger' | 'signal' | 'fail'> & {
 /**
  * The relay as a service that first makes sure of the topic. A topic that is wrong is an error of `start`. A broker that is away is
  * none: the relay starts in the background once it is there, and if the topic turns out to be wrong then, the process ends.
+ *
+ * @param wasPublished Whether events were published to the topic before: then it is not made if it is missing.
  */
 export function withTopic(
   relay: Pick<Relay, 'limitSends' | 'start' | 'stop'>,
   parts: TopicParts,
   partitions: number,
+  wasPublished?: TopicLimits['wasPublished'],
 ): Service {
   const { infrastructure, logger, fail } = parts;
   const settings = settingsOf(infrastructure.kafka, partitions);
@@ -38,7 +41,8 @@ export function withTopic(
 
   /** Whether the relay runs now. */
   const look = async (within: number): Promise<boolean> => {
-    const topic = await lookOrReason(() => ensureTopic(infrastructure.kafka, settings, { within, signal }));
+    const limits = { within, signal, ...(wasPublished === undefined ? {} : { wasPublished }) };
+    const topic = await lookOrReason(() => ensureTopic(infrastructure.kafka, settings, limits));
     if (typeof topic !== 'string') {
       for (const warning of topic.warnings) logger.warn(warning);
       if (reason !== '') logger.info('Kafka is there');
@@ -79,9 +83,10 @@ function sendLimitOf({ maxMessageBytes }: TopicState): number {
   return Math.floor(maxMessageBytes * BATCH_SHARE);
 }
 
-/** What one partition of a send may have now. @throws TopicUnavailable, and what waiting does not mend */
+/** What one partition of a send may have now. Makes no topic. @throws TopicUnavailable, and what waiting does not mend */
 export async function askSendLimit(kafka: KafkaConfig, partitions: number, signal: AbortSignal): Promise<number> {
-  return sendLimitOf(await ensureTopic(kafka, settingsOf(kafka, partitions), { within: ASK, signal }));
+  const limits = { within: ASK, signal, wasPublished: async () => true };
+  return sendLimitOf(await ensureTopic(kafka, settingsOf(kafka, partitions), limits));
 }
 
 /** Why the topic cannot be had yet, in words. @throws what waiting does not mend */

@@ -21,16 +21,18 @@ import { FailureLog, logRequest } from './request-log.ts';
 import { sendProblem } from './send-problem.ts';
 import { registerSessionRoutes } from './session-routes.ts';
 import { unauthenticated, type TokenVerifier } from './tokens.ts';
+import { traceRequests } from './trace-requests.ts';
 import { tooManyWaiting } from '../commands/ports.ts';
 import { GenesisError } from '../errors.ts';
 
 /** Milliseconds between looks for requests that are too slow. */
 const TIMEOUT_SWEEP = 1_000;
 /**
- * Milliseconds until a command that finds the queue full is told so: as long as Retry-After asks to wait. Whoever waits for the answer
- * sends nothing else on the connection; told at once, some thousand clients would ask again faster than they can be refused.
+ * Share of REQUEST_TIMEOUT after which a command that finds the queue full is told so: as long as those in the queue may wait. Whoever
+ * waits for the answer sends nothing else on the connection; told at once, some thousand clients would ask again faster than they can be
+ * refused.
  */
-const TURN_AWAY_AFTER = 1_000;
+const TURN_AWAY_SHARE = 0.4;
 /** Longer than any URL that Node lets in: a long id is refused as no UUID, after authentication, as every other. */
 const NO_PARAM_LIMIT = 65_536;
 /** The only body that this API reads (RFC 8259 knows no parameters; `charset=utf-8` is common and true). */
@@ -62,12 +64,10 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
 
   // Declared up front so that all requests keep one shape.
   app.decorateRequest('genesis', undefined);
+  if (dependencies.tracer !== undefined) traceRequests(app, dependencies.tracer);
   const noRoute = watchRoutes(app);
   app.addHook('onRequest', (request, _reply, done) => done(refusalBeforeRouting(request, noRoute)));
-  app.addHook('onRequest', (request, _reply, done) => {
-    if (isTooMuch(dependencies, request)) setTimeout(() => done(tooManyWaiting()), TURN_AWAY_AFTER);
-    else done();
-  });
+  turnAway(app, dependencies);
   app.addHook('onResponse', (request, reply, done) => {
     logRequest(dependencies.logger, request, reply);
     measureAnswer(dependencies.meter, request, reply);
@@ -135,6 +135,14 @@ function refusalBeforeRouting(request: FastifyRequest, noRoute: NoRoute): Genesi
  * Commands that would be turned away at the queue are, before their token and body cost what those need that are taken: an API that is
  * asked for twice what it can do must not spend its time on refusals.
  */
+function turnAway(app: FastifyInstance, dependencies: HttpDependencies): void {
+  const after = dependencies.config.requestTimeout * TURN_AWAY_SHARE;
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (isTooMuch(dependencies, request)) setTimeout(() => done(tooManyWaiting()), after);
+    else done();
+  });
+}
+
 function isTooMuch({ overloaded }: HttpDependencies, { method, routeOptions }: FastifyRequest): boolean {
   if (method !== 'POST' || overloaded?.() !== true) return false;
   return routeOptions.url === COMMANDS || routeOptions.url === SESSIONS;

@@ -1,6 +1,8 @@
 import { malformed } from './json-body.ts';
 import type { CommandId, SessionId } from '../genesis/ids.ts';
 
+/** What is under it is the API; beside it are probes, metrics and documents. */
+export const API = '/api/';
 /** Where sessions live. */
 export const SESSIONS = '/api/v1/genesis/sessions';
 /** Where commands for a session go, as a route. */

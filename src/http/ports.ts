@@ -71,6 +71,33 @@ export interface HttpMeter {
   refused(command: CommandType | null, code: ErrorCode): void;
 }
 
+/** A request that is part of a trace. */
+export interface RequestTrace {
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** W3C trace context of the request's own span: what it causes comes under that. */
+  readonly traceparent: string;
+  /** @param answer `status` is null when the client did not wait for it. */
+  end(answer: {
+    readonly status: number | null;
+    readonly sessionId: string | null;
+    readonly commandId: string | null;
+  }): void;
+}
+
+/** Makes requests part of traces. Called for every request of the API: must be cheap, and must not throw. */
+export interface RequestTracer {
+  /**
+   * @param request `route` is as registered, null for none; `path` has no query; `traceparent` is the caller's, null without a valid one.
+   */
+  begin(request: {
+    readonly method: string;
+    readonly route: string | null;
+    readonly path: string;
+    readonly traceparent: string | null;
+  }): RequestTrace;
+}
+
 /** Metrics as text, and how it is written. */
 export interface MetricsPage {
   readonly contentType: string;
@@ -95,6 +122,8 @@ export interface HttpDependencies {
   /** What GET /metrics answers; within a second, whatever is away. Absent: nothing is measured. */
   readonly metrics?: () => Promise<MetricsPage>;
   readonly meter?: HttpMeter;
+  /** Absent: nothing is traced. */
+  readonly tracer?: RequestTracer;
   readonly logger: Logger;
   /** A new UUIDv7, in lower case. */
   newId(): string;

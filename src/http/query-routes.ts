@@ -11,7 +11,7 @@ import { named } from './openapi/operations.ts';
 import { commandIdOf, sessionIdOf, SESSIONS } from './paths.ts';
 import type { HttpDependencies } from './ports.ts';
 import { registerReads, type ReadScope } from './read-scope.ts';
-import { principalOf } from './request-context.ts';
+import { contextOf, principalOf } from './request-context.ts';
 import {
   CommandListQuery,
   CommandListSchema,
@@ -87,6 +87,7 @@ function readCommand(reads: ReadScope, { queries, sessions }: Dependencies): voi
   };
   reads.get(`${SESSIONS}/:session_id/commands/:command_id`, { schema }, async (request) => {
     const [sessionId, commandId] = [sessionIdOf(request.params), commandIdOf(request.params)];
+    contextOf(request).commandId = commandId;
     await visibleSession(sessions, request, sessionId);
     const command = await queries.readCommand(sessionId, commandId);
     if (command === null) throw new GenesisError('NOT_FOUND', 'The session has no such command');

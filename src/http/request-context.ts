@@ -1,15 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { CommandType } from '../genesis/commands.ts';
-import { parseTraceparent } from './trace-context.ts';
+import type { CommandId, SessionId } from '../genesis/ids.ts';
+import { pathOf } from './paths.ts';
+import type { RequestTrace, RequestTracer } from './ports.ts';
+import { parseTraceparent, type TraceContext } from './trace-context.ts';
 import { unauthenticated, type Principal } from './tokens.ts';
 
 /** What is known of a request besides what it says. */
 export interface RequestContext {
   /** 32 hex digits: the caller's, else ours. */
   readonly traceId: string;
-  /** The caller's W3C trace context, or null. */
+  /** What events carry on: W3C trace context of this request's own span when it is traced, else the caller's, or null. */
   readonly traceparent: string | null;
+  /** The session that the request is for or creates, and its command, once they are known. For the log. */
+  sessionId: SessionId | null;
+  commandId: CommandId | null;
   /** Null until the token was judged, and on routes that need none. */
   principal: Principal | null;
   /** Null: it is no command for a session, or not known yet. */
@@ -27,8 +33,23 @@ declare module 'fastify' {
 
 /** The context of a request, made at first need: an error can come before any hook has run. */
 export function contextOf(request: FastifyRequest): RequestContext {
-  request.genesis ??= createContext(request.headers['traceparent']);
+  if (request.genesis === undefined) {
+    const caller = callersTrace(request);
+    request.genesis = createContext(caller?.traceId ?? newTraceId(), caller?.traceparent ?? null);
+  }
   return request.genesis;
+}
+
+/** Makes the request part of a trace, to be called before anybody has asked for its context. */
+export function beginTrace(request: FastifyRequest, tracer: RequestTracer): RequestTrace {
+  const trace = tracer.begin({
+    method: request.method,
+    route: request.is404 ? null : (request.routeOptions.url ?? null),
+    path: pathOf(request.url),
+    traceparent: callersTrace(request)?.traceparent ?? null,
+  });
+  request.genesis = createContext(trace.traceId, trace.traceparent);
+  return trace;
 }
 
 /** Who sent the request. Only for routes behind `authenticate`. */
@@ -43,11 +64,17 @@ export function newTraceId(): string {
   return randomUUID().replaceAll('-', '');
 }
 
-function createContext(header: string | string[] | undefined): RequestContext {
-  const trace = parseTraceparent(typeof header === 'string' ? header : undefined);
+function callersTrace({ headers }: FastifyRequest): TraceContext | null {
+  const { traceparent } = headers;
+  return parseTraceparent(typeof traceparent === 'string' ? traceparent : undefined);
+}
+
+function createContext(traceId: string, traceparent: string | null): RequestContext {
   return {
-    traceId: trace?.traceId ?? newTraceId(),
-    traceparent: trace?.traceparent ?? null,
+    traceId,
+    traceparent,
+    sessionId: null,
+    commandId: null,
     principal: null,
     commandType: null,
     streaming: false,

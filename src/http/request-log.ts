@@ -10,18 +10,27 @@ import { contextOf } from './request-context.ts';
  */
 export function logRequest(logger: Logger, request: FastifyRequest, reply: FastifyReply): void {
   if (!logger.isLevelEnabled('debug')) return;
-  const { traceId, principal } = contextOf(request);
   logger.debug(
     {
       method: request.method,
       route: request.routeOptions.url ?? null,
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime * 10) / 10,
-      trace_id: traceId,
-      user_id: principal?.userId ?? null,
+      ...identity(request),
     },
     'request',
   );
+}
+
+/** By what lines about one request, its command and its session are found. */
+function identity(request: FastifyRequest) {
+  const { traceId, principal, sessionId, commandId } = contextOf(request);
+  return {
+    trace_id: traceId,
+    user_id: principal?.userId ?? null,
+    ...(sessionId === null ? {} : { session_id: sessionId }),
+    ...(commandId === null ? {} : { command_id: commandId }),
+  };
 }
 
 /** Between two lines about commands that were turned away, in milliseconds. */
@@ -42,14 +51,12 @@ export class FailureLog {
     const { status } = ERRORS[error.code];
     if (status < 500) return;
     if (error.code === 'OVERLOADED' && !this.#isOverloadDue()) return;
-    const { traceId, principal } = contextOf(request);
     const facts = {
       code: error.code,
       method: request.method,
       path: pathOf(request.url),
       status,
-      trace_id: traceId,
-      user_id: principal?.userId ?? null,
+      ...identity(request),
     };
     if (error.code === 'INTERNAL_ERROR')
       this.#logger.error({ ...facts, err: described(error.cause) }, 'request failed');

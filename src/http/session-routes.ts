@@ -63,6 +63,7 @@ async function readSession({ sessions }: Dependencies, request: SessionRequest, 
 async function sendCommand(dependencies: Dependencies, request: SessionRequest, reply: FastifyReply) {
   mustHaveBody(request);
   const sessionId = sessionIdOf(request.params);
+  contextOf(request).sessionId = sessionId;
   const key = idempotencyKeyOf(request.headers);
   const ifMatch = ifMatchOf(request.headers);
   const type = commandTypeOf(request.body);
@@ -107,14 +108,18 @@ async function execute(
   reply: FastifyReply,
 ): Promise<Answer> {
   const { request, actor, command, sessionId, ifMatch } = envelope;
+  const context = contextOf(request);
+  const commandId = newId() as CommandId;
+  context.sessionId = sessionId;
+  context.commandId = commandId;
   const outcome = await commands.execute({
-    commandId: newId() as CommandId,
+    commandId,
     sessionId,
     actor,
     command,
     idempotencyKey: idempotencyOf(envelope),
     expectedVersion: ifMatch?.version ?? null,
-    traceparent: contextOf(request).traceparent,
+    traceparent: context.traceparent,
   });
   if (outcome.kind === 'refused') throw errorOfRefusal(outcome.refusal, command.type);
   meter?.accepted(command.type, outcome.replayed);

@@ -179,6 +179,8 @@ export interface RecoverStore {
   settle(partitions: readonly ReadPartition[]): Promise<void>;
   /** Whether commands are refused because the topic is ahead. */
   isAhead(): Promise<boolean>;
+  /** Names of the relays that are alive. One that was killed counts until its membership has expired, five seconds at most. */
+  relaysAlive(): Promise<readonly string[]>;
 }
 
 /** Which events are published anew. Null: no bound. */

@@ -2,7 +2,9 @@ import { expect, test } from 'vitest';
 import { warnOfChanges } from '../../src/bin/warn-of-changes.ts';
 import type { EarlierRuns } from '../../src/postgres/earlier-runs.ts';
 
-function warnings(earlier: EarlierRuns, delivery: 'at-least-once' | 'exactly-once'): readonly string[] {
+type Earlier = Pick<EarlierRuns, 'newestTopic' | 'exactlyOnce'>;
+
+function warnings(earlier: Earlier, delivery: 'at-least-once' | 'exactly-once'): readonly string[] {
   const told: unknown[][] = [];
   const logger = { warn: (...words: unknown[]) => void told.push(words) };
   warnOfChanges(earlier, { topic: 'domain-events', relay: { delivery } }, logger);

@@ -1,20 +1,12 @@
 import type { Operations } from '../../src/outbox/operations/operations.ts';
+import { NO_BACKLOG } from '../support/no-backlog.ts';
 
 /** The operations of a database in which there is nothing to do. */
 export const NO_OPERATIONS: Operations = {
   backlogs: async () => ({
     relays: { shards: [], members: [], topicAhead: false },
     backlogs: {
-      total: {
-        pending: 0,
-        waitingForRetry: 0,
-        held: 0,
-        failed: 0,
-        discarded: 0,
-        sessionsOnHold: 0,
-        oldestAge: null,
-        complete: true,
-      },
+      total: NO_BACKLOG,
       shards: new Map(),
     },
   }),

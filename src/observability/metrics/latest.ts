@@ -19,6 +19,7 @@ export class Latest<Value> {
   readonly #limits: LatestLimits;
   #asking: Promise<void> | null = null;
   #answer: { readonly value: Value; readonly at: number } | null = null;
+  #error: unknown = null;
 
   /** @param ask Must end by itself. */
   constructor(ask: () => Promise<Value>, limits: LatestLimits) {
@@ -36,6 +37,11 @@ export class Latest<Value> {
     return this.#within(Math.max(keep, serve))?.value ?? null;
   }
 
+  /** What the last question failed with; null: it was answered, or is not answered yet. */
+  get error(): unknown {
+    return this.#error;
+  }
+
   #within(age: number): { readonly value: Value } | null {
     return this.#answer === null || performance.now() - this.#answer.at > age ? null : this.#answer;
   }
@@ -44,8 +50,10 @@ export class Latest<Value> {
   async #begin(): Promise<void> {
     try {
       this.#answer = { value: await Promise.try(this.#ask), at: performance.now() };
-    } catch {
+      this.#error = null;
+    } catch (error) {
       this.#answer = null;
+      this.#error = error;
     } finally {
       this.#asking = null;
     }

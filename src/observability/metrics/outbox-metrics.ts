@@ -1,8 +1,10 @@
+import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 import type { Backlog, Backlogs } from '../../outbox/operations/figures.ts';
 import type { RelayFacts, ShardFacts } from '../../outbox/operations/ports.ts';
 import { Latest } from './latest.ts';
 import type { Metrics } from './metrics.ts';
+import { tellMissingFigures } from './missing-figures.ts';
 import { setState, SHARD_STATES } from './shard-states.ts';
 
 /** Milliseconds that a scrape waits for the database. */
@@ -27,12 +29,20 @@ export interface DatabaseFigures {
 }
 
 /**
- * What the database tells of outbox and shards. While it does not answer, these are absent, and genesis_database_up says so.
+ * What the database tells of outbox and shards. While it does not, these are absent; genesis_outbox_figures_up says so, and
+ * genesis_database_up whether it answers at all.
+ *
+ * @param logger Told why they are missing, while the database answers.
  */
-export function outboxMetrics(metrics: Metrics, figures: DatabaseFigures): void {
+export function outboxMetrics(metrics: Metrics, figures: DatabaseFigures, logger: Pick<Logger, 'info' | 'warn'>): void {
   const up = new Gauge({
     name: 'genesis_database_up',
-    help: `1 if the database answered this scrape within ${WAIT} ms; without it the genesis_outbox_… and genesis_shard_… are absent`,
+    help: `1 if the database answered this scrape within ${WAIT} ms`,
+    registers: [metrics.registry],
+  });
+  const there = new Gauge({
+    name: 'genesis_outbox_figures_up',
+    help: '1 if the database answers and its figures of the outbox are there, a minute old at the most; 0: the other genesis_outbox_…, the genesis_shard_… and genesis_relay_members are absent',
     registers: [metrics.registry],
   });
   const offset = new Gauge({
@@ -43,12 +53,16 @@ export function outboxMetrics(metrics: Metrics, figures: DatabaseFigures): void 
   const tell = outboxGauges(metrics.registry);
   const clock = new Latest(() => offsetOf(figures), CLOCK);
   const outbox = new Latest(() => figures.outbox(), FIGURES);
+  const tellMissing = tellMissingFigures(logger, WAIT);
   metrics.onScrape(async () => {
     const [ahead, found] = await Promise.all([clock.get(), outbox.get()]);
     up.set(ahead === null ? 0 : 1);
     if (ahead === null) offset.remove();
     else offset.set(ahead);
-    tell(ahead === null ? null : found);
+    const known = ahead === null ? null : found;
+    there.set(known === null ? 0 : 1);
+    tell(known);
+    if (ahead !== null) tellMissing(found !== null, outbox.error);
   });
 }
 

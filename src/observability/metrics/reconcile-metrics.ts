@@ -5,8 +5,8 @@ import type { Metrics } from './metrics.ts';
 /** What reconciliation has come to; asked at each scrape. */
 export interface Reconciling {
   readonly figures: ReconcileFigures;
-  /** Differences of the first, whole look; null: it is not done, or was left out. */
-  readonly before: number | null;
+  /** Differences of the first, whole look, by kind; null: it is not done, or was left out. */
+  readonly before: ReconcileFigures['findings'] | null;
 }
 
 /** What continuous reconciliation of topic and database has come to. */
@@ -30,7 +30,8 @@ export function reconcileMetrics(metrics: Metrics, following: () => Reconciling)
   });
   const initial = new Gauge({
     name: 'genesis_reconcile_initial_differences',
-    help: 'Differences that the first look at the whole topic has found; absent before its end, and with --since-now',
+    help: 'Differences that the first look at the whole topic has found, by kind; absent before its end, and with --since-now',
+    labelNames: ['kind'],
     registers,
   });
   const lag = new Gauge({
@@ -54,7 +55,7 @@ export function reconcileMetrics(metrics: Metrics, following: () => Reconciling)
     lag.set(figures.lag);
     if (figures.lastRoundAt === null) round.remove();
     else round.set(figures.lastRoundAt / 1_000);
-    if (before === null) initial.remove();
-    else initial.set(before);
+    initial.reset();
+    for (const [kind, found] of Object.entries(before ?? {})) initial.set({ kind }, found);
   });
 }

@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import { httpMetrics } from '../../../src/observability/metrics/http-metrics.ts';
 import { createMetrics, type Metrics } from '../../../src/observability/metrics/metrics.ts';
 import { outboxMetrics, type DatabaseFigures } from '../../../src/observability/metrics/outbox-metrics.ts';
@@ -6,6 +7,7 @@ import { processMetrics } from '../../../src/observability/metrics/process-metri
 import { reconcileMetrics, type Reconciling } from '../../../src/observability/metrics/reconcile-metrics.ts';
 import { relayMetrics } from '../../../src/observability/metrics/relay-metrics.ts';
 import { batchMetrics, transactionMetrics } from '../../../src/observability/metrics/transaction-metrics.ts';
+import { traceMetrics } from '../../../src/observability/tracing/trace-metrics.ts';
 
 export const NO_FINDINGS: Reconciling['figures'] = {
   checked: 0,
@@ -39,7 +41,8 @@ export function everyMetric(figures: DatabaseFigures = DATABASE_AWAY): Metrics {
   transactionMetrics(metrics, () => 'deadlock');
   poolMetrics(metrics);
   relayMetrics(metrics);
-  outboxMetrics(metrics, figures);
+  outboxMetrics(metrics, figures, pino({ level: 'silent' }));
+  traceMetrics(metrics);
   reconcileMetrics(metrics, () => ({ figures: NO_FINDINGS, before: null }));
   return metrics;
 }

@@ -56,8 +56,12 @@ test('what fails leaves no answer, however it fails, and is asked again', async 
   ];
   const latest = new Latest<string>(() => asked.shift()?.() ?? Promise.resolve('too often'), LIMITS);
   expect(await latest.get()).toBe('first');
+  expect(latest.error).toBeNull();
   pass(1_001);
   expect(await latest.get()).toBeNull();
+  expect(latest.error).toEqual(new Error('away'));
   expect(await latest.get()).toBeNull();
+  expect(latest.error).toEqual(new Error('a defect'));
   expect(await latest.get()).toBe('again');
+  expect(latest.error).toBeNull();
 });

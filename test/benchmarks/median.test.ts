@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { median } from '../../benchmarks/median.ts';
+
+test.each([
+  [[], 0],
+  [[3], 3],
+  [[9, 1, 5], 5],
+  // The lower one of the two, as a reference, would flatter what is compared with it.
+  [[2446, 1415, 2142, 1743, 2121, 1914], 2017.5],
+])('the median of %j is %d', (values, middle) => {
+  expect(median(values)).toBe(middle);
+});
