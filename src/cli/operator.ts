@@ -70,7 +70,7 @@ function accountName(): string {
   try {
     return userInfo().username;
   } catch {
-    throw new Error('this machine does not know who you are: say it by --as NAME');
+    throw new Error('this machine does not know who you are (in a container nobody has a name): say it by --as NAME');
   }
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Follower, type FollowOptions, type FollowStart } from '../operations/follow.ts';
 import type { Reconciling } from '../observability/metrics/reconcile-metrics.ts';
 import { reconcile } from '../operations/reconcile.ts';
-import type { ReconcileFigures } from '../operations/reconcile-figures.ts';
+import { FigureCounts, type ReconcileFigures } from '../operations/reconcile-figures.ts';
 import { STREAM_FINDING_CODES, type StreamFinding } from '../operations/stream-findings.ts';
 import { interrupted } from './interrupted.ts';
 import { count, counted } from './progress.ts';
@@ -32,8 +32,8 @@ class Following {
   readonly #sources: Sources;
   readonly #signal: AbortSignal;
   readonly #follower: Follower;
-  /** Differences of the first, whole look. */
-  #before = 0;
+  /** What the first, whole look has found. */
+  #before = new FigureCounts();
   #lookedAtAll = false;
   #told = '';
   #outage = '';
@@ -47,7 +47,7 @@ class Following {
 
   /** What it has come to so far. */
   get reconciling(): Reconciling {
-    return { figures: this.#follower.figures, before: this.#lookedAtAll ? this.#before : null };
+    return { figures: this.#follower.figures, before: this.#lookedAtAll ? this.#before.figures.findings : null };
   }
 
   async run(): Promise<number> {
@@ -58,29 +58,30 @@ class Following {
       this.#tellFigures();
       await this.#pause();
     }
-    const { findings } = this.#follower.figures;
-    return this.#before + Object.values(findings).reduce((sum, number) => sum + number, 0);
+    return sumOf(this.#before.figures) + sumOf(this.#follower.figures);
   }
 
   /** What was published before the first round. */
   async #lookAtAll(): Promise<FollowStart> {
-    this.#before = 0;
+    const before = new FigureCounts();
+    this.#before = before;
     const after = await this.#sources.store.lastSettled();
     const found: StreamFinding[] = [];
     const { ranges, events, records } = await reconcile({
       ...this.#sources,
       only: null,
       onFinding: (finding) => {
-        this.#before += 1;
+        before.add(finding);
         if (found.length < MOST_AT_FIRST) found.push(finding);
       },
       onProgress: () => undefined,
       signal: this.#signal,
     });
     this.#lookedAtAll = true;
+    const differences = sumOf(before.figures);
     for (const finding of found) this.#tell(finding);
-    const summary = { events, records, differences: this.#before };
-    const text = `${counted(events, 'event')}, ${counted(records, 'record')} so far: ${counted(this.#before, 'difference')}`;
+    const summary = { events, records, differences };
+    const text = `${counted(events, 'event')}, ${counted(records, 'record')} so far: ${counted(differences, 'difference')}`;
     console.log(this.#options.json ? JSON.stringify(summary) : text);
     return { after, ends: new Map([...ranges].map(([partition, { to }]) => [partition, to])) };
   }
@@ -132,6 +133,10 @@ class Following {
 
 /** Findings of the first look that are told one by one. */
 const MOST_AT_FIRST = 100;
+
+function sumOf({ findings }: ReconcileFigures): number {
+  return Object.values(findings).reduce((sum, number) => sum + number, 0);
+}
 
 function asJson({ checked, findings, lag }: ReconcileFigures): string {
   return JSON.stringify({ checked, lag, differences: findings });

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { TransactionConflict } from '../commands/ports.ts';
 import { loadConfig, type KafkaConfig } from '../config.ts';
-import { FINDINGS, mendOf } from '../events/findings.ts';
 import { rebuild } from '../events/rebuild.ts';
 import type { RecoverStore } from '../operations/ports.ts';
 import { RECOVER_PROBLEMS, type RecoverProblem } from '../operations/recover-problems.ts';
@@ -12,7 +11,9 @@ import { createRecoverStore } from '../postgres/operations-recover.ts';
 import { createRead } from '../postgres/read.ts';
 import { readSettings } from '../postgres/settings.ts';
 import { interrupted } from './interrupted.ts';
+import { outputOf, type Output } from './output.ts';
 import { counted, Progress } from './progress.ts';
+import { factOf as rebuildFact } from './rebuild.ts';
 import { WHICH_DATABASE, withDatabase } from './with-database.ts';
 import { kafkaConfig, WHICH_CLUSTER, withTopic } from './with-topic.ts';
 
@@ -23,13 +24,15 @@ interface RecoverCommandOptions {
   readonly from?: ReadonlyMap<number, bigint>;
   readonly yes?: true;
   readonly acceptLoss?: true;
+  readonly json?: true;
 }
 
 const HELP = `
 For a database that was restored from a backup, or lost its last transactions in a failover: the topic holds every event that was
 published, whole. Without --yes it only says what it would do. While events are missing commands answer 503 and nothing is published.
 It can be ended and run again at any time. Exit code: 0 done, or shown · 1 something cannot be brought back (each session is told, with
-why), or it was ended before it was done · 2 wrong usage. Before you run it, read docs/operations/recover.md`;
+why), or it was ended before it was done · 2 wrong usage. With --json one line per session that cannot be brought back, then {"ahead",
+"records","imported","commands","problems","strangers","dry_run","taken_again"}. Before you run it, read docs/operations/recover.md`;
 
 /** How often a step is tried that met a lock, and the pause between two tries in milliseconds. */
 const ATTEMPTS = 20;
@@ -42,7 +45,11 @@ export function recoverCommand(env: Environment): Command {
     .requiredOption('--from-topic', 'read the committed records of the topic (there is no other source)')
     .option('--from <partition:offset...>', 'begin there in these partitions, not at their beginning', collectFrom)
     .option('--yes', 'do it')
-    .option('--accept-loss', 'take commands again although something cannot be brought back')
+    .option(
+      '--accept-loss',
+      'take commands again although something cannot be brought back; only while no relay is alive',
+    )
+    .option('--json', 'lines of JSON')
     .addHelpText('after', `${HELP}${WHICH_DATABASE}${WHICH_CLUSTER}`)
     .action(async (options: RecoverCommandOptions) => {
       const whole = await withDatabase(env, 'genesis-recover', async (pool) => {
@@ -50,7 +57,12 @@ export function recoverCommand(env: Environment): Command {
         const kafka = await kafkaConfig(env);
         const { generationTimeout } = loadConfig(env, 'tool').commands;
         const store = createRecoverStore(pool, { topic: kafka.topic, shards, generationTimeout });
-        return run(options, { store: patient(store), projections: createAuditStore(pool), kafka });
+        return run(options, {
+          store: patient(store),
+          projections: createAuditStore(pool),
+          kafka,
+          output: outputOf(options),
+        });
       });
       if (!whole) process.exitCode = 1;
     });
@@ -60,30 +72,56 @@ interface Sources {
   readonly store: RecoverStore;
   readonly projections: ReturnType<typeof createAuditStore>;
   readonly kafka: KafkaConfig;
+  readonly output: Output;
 }
 
 /** Whether nothing is missing any more, or nothing was to be done. */
 async function run(options: RecoverCommandOptions, sources: Sources): Promise<boolean> {
-  const { store, kafka } = sources;
+  const { store, kafka, output } = sources;
   const signal = interrupted();
   const dryRun = options.yes !== true;
-  console.log((await store.isAhead()) ? AHEAD : NOT_AHEAD);
+  if (options.acceptLoss && !dryRun) await refuseBesideRelays(store);
+  const ahead = await store.isAhead();
+  output.say(ahead ? AHEAD : NOT_AHEAD);
   const result = await withTopic(kafka, 'genesis-recover', (topic) =>
-    readAll({ store, topic, from: options.from ?? new Map<number, bigint>(), dryRun, signal }),
+    readAll({ store, topic, from: options.from ?? new Map<number, bigint>(), dryRun, signal }, output),
   );
-  console.log(summary(result, dryRun));
-  if (dryRun) {
-    console.log('nothing was written; with --yes it is done');
-    return true;
+  output.say(summary(result, dryRun));
+  const problems = dryRun ? result.problems : await bringBack(options, sources, result, signal);
+  const { records, imported, commands, strangers } = result;
+  const takenAgain = !dryRun && (problems === 0 || options.acceptLoss === true);
+  output.tell({ ahead, records, imported, commands, problems, strangers, dry_run: dryRun, taken_again: takenAgain });
+  if (dryRun) output.say('nothing was written; with --yes it is done');
+  return dryRun || problems === 0;
+}
+
+/** Makes the sessions what their events say, and lets commands in again unless something is missing. Gives how many sessions lack something. */
+async function bringBack(
+  options: RecoverCommandOptions,
+  sources: Sources,
+  result: RecoverResult,
+  signal: AbortSignal,
+): Promise<number> {
+  const { store, output } = sources;
+  const problems = result.problems + (await rebuildAll(sources, signal));
+  if (problems > 0 && options.acceptLoss !== true) {
+    output.say(LEFT);
+    return problems;
   }
-  const unfolded = await rebuildAll(sources, signal);
-  if (result.problems + unfolded > 0 && options.acceptLoss !== true) {
-    console.log(LEFT);
-    return false;
-  }
+  if (options.acceptLoss) await refuseBesideRelays(store);
   await store.settle(result.partitions);
-  console.log('commands are taken again; check with `npx genesis verify` and `npx genesis reconcile`');
-  return result.problems + unfolded === 0;
+  output.say('commands are taken again; check with `npx genesis verify` and `npx genesis reconcile`');
+  return problems;
+}
+
+/** A relay that met what is given up has its own idea of how far its partition is known: it would report that again, and stay where it is. */
+async function refuseBesideRelays(store: RecoverStore): Promise<void> {
+  const alive = await store.relaysAlive();
+  if (alive.length === 0) return;
+  throw new Error(
+    `--accept-loss needs that no relay is alive, but ${alive.join(', ')} is: end all relays, run this again, then start them ` +
+      '(one that was killed counts for five seconds more)',
+  );
 }
 
 const AHEAD = 'the topic is ahead of the database: commands are refused';
@@ -93,13 +131,15 @@ const LEFT =
 
 async function readAll(
   options: Omit<Parameters<typeof recover>[0], 'onProblem' | 'onProgress'>,
+  { say, tell }: Output,
 ): Promise<RecoverResult> {
   const bar: { progress?: Progress } = {};
   const result = await recover({
     ...options,
     onProblem: (problem) => {
       bar.progress?.clear();
-      console.log(describe(problem));
+      say(describe(problem));
+      tell(factOf(problem));
     },
     onProgress: ({ imported }, done, total) => {
       bar.progress ??= new Progress({ stream: process.stderr, total, unit: 'record', now: () => performance.now() });
@@ -111,7 +151,7 @@ async function readAll(
 }
 
 /** Makes the sessions what their events say. Gives how many could not be. */
-async function rebuildAll({ projections: store }: Sources, signal: AbortSignal): Promise<number> {
+async function rebuildAll({ projections: store, output }: Sources, signal: AbortSignal): Promise<number> {
   const progress = new Progress({
     stream: process.stderr,
     total: await store.countSessions(),
@@ -126,19 +166,17 @@ async function rebuildAll({ projections: store }: Sources, signal: AbortSignal):
     onRebuilt: () => undefined,
     onProblem: (problem) => {
       progress.clear();
-      const { code, sessionId } = problem;
-      if (code === 'BUSY')
-        console.log(`BUSY  session ${sessionId}\n  somebody else keeps it locked\n  → run this again`);
-      else
-        console.log(
-          `${code}  session ${sessionId}\n  ${FINDINGS[code].meaning}: ${problem.detail}\n  → ${mendOf(problem)}`,
-        );
+      const fact = unfoldedFact(problem);
+      output.say(
+        `${fact.code}  session ${fact.session_id}\n  ${fact.meaning}${fact.detail === '' ? '' : `: ${fact.detail}`}\n  → ${fact.mend}`,
+      );
+      output.tell(fact);
     },
     onProgress: ({ sessions, events }) => progress.update(sessions, counted(events, 'event')),
     signal,
   });
   progress.clear();
-  console.log(`rebuilt ${counted(rebuilt, 'session')}`);
+  output.say(`rebuilt ${counted(rebuilt, 'session')}`);
   return problems;
 }
 
@@ -159,6 +197,25 @@ function patient(store: RecoverStore): RecoverStore {
     step: (places, plan) => retry(() => store.step(places, plan)),
     settle: (partitions) => retry(() => store.settle(partitions)),
     isAhead: () => store.isAhead(),
+    relaysAlive: () => store.relaysAlive(),
+  };
+}
+
+function unfoldedFact(problem: Parameters<typeof rebuildFact>[0]) {
+  return problem.code === 'BUSY' ? { ...rebuildFact(problem), mend: 'run this again' } : rebuildFact(problem);
+}
+
+function factOf({ code, sessionId, sequence, eventId, partition, offset }: RecoverProblem) {
+  const { meaning, remedy } = RECOVER_PROBLEMS[code];
+  return {
+    code,
+    session_id: sessionId,
+    from_version: sequence,
+    event_id: eventId,
+    partition,
+    offset: String(offset),
+    meaning,
+    mend: remedy,
   };
 }
 

@@ -9,6 +9,7 @@ import { createRepublishStore } from '../postgres/operations-republish.ts';
 import { createRead } from '../postgres/read.ts';
 import { readSettings } from '../postgres/settings.ts';
 import { interrupted } from './interrupted.ts';
+import { outputOf } from './output.ts';
 import { count, counted, duration, Progress } from './progress.ts';
 import { mustExist, parseSessionId } from './session-option.ts';
 import { WHICH_DATABASE, withDatabase } from './with-database.ts';
@@ -26,6 +27,7 @@ interface RepublishCommandOptions {
   readonly resume?: true;
   readonly append?: true;
   readonly yes?: true;
+  readonly json?: true;
 }
 
 const HELP = `
@@ -50,6 +52,10 @@ export function republishCommand(env: Environment): Command {
     .option('--resume', 'go on where an earlier run with the same selection ended')
     .option('--append', 'the topic may hold something: what is there already is written a second time')
     .option('--yes', 'do it')
+    .option(
+      '--json',
+      'one line {"topic","partitions","events","sent","there_before"}; sent is null if nothing was to be sent',
+    )
     .addHelpText('after', `${HELP}${WHICH_DATABASE}${WHICH_CLUSTER}`)
     .action(async (options: RepublishCommandOptions, command: Command) => {
       const selection = selectionOf(options, command);
@@ -88,8 +94,13 @@ async function run(work: Work): Promise<void> {
   const written = existing === null ? new Map<never, never>() : await whatIsThere(kafka, options, signal);
   const total = await store.count(selection);
   const target = `topic ${kafka.topic} (${counted(partitions, 'partition')}${existing === null ? ', to be created' : ''})`;
-  console.log(`${counted(total, 'event')} to ${target}`);
-  if (options.yes !== true) return console.log('nothing was sent; with --yes it is done');
+  const { say, tell } = outputOf(options);
+  say(`${counted(total, 'event')} to ${target}`);
+  if (options.yes !== true) {
+    say('nothing was sent; with --yes it is done');
+    tell({ topic: kafka.topic, partitions, events: total, sent: null, there_before: null });
+    return;
+  }
   await makeSideTopic(kafka, partitions);
   await sendAll(work, { partitions, written, total, signal });
 }
@@ -146,7 +157,9 @@ async function sendAll({ options, store, selection, kafka }: Work, { total, ...t
   // Those that lie before everything that was written are not even read again.
   const there = total - sent;
   const before = there <= 0 ? '' : `; ${count(there)} were there already`;
-  console.log(`${counted(sent, 'event')} sent in ${duration(progress.elapsed)}${before}`);
+  const { say, tell } = outputOf(options);
+  say(`${counted(sent, 'event')} sent in ${duration(progress.elapsed)}${before}`);
+  tell({ topic: kafka.topic, partitions: target.partitions, events: total, sent, there_before: Math.max(0, there) });
 }
 
 function selectionOf(options: RepublishCommandOptions, command: Command): Selection {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { saysOf } from '../../src/cli/doctor/check.ts';
 import { doctorText } from '../../src/cli/doctor/doctor-text.ts';
@@ -6,6 +7,7 @@ import { judgeConfiguration } from '../../src/cli/doctor/judge-configuration.ts'
 import { judgeDatabase, judgeNoDatabase } from '../../src/cli/doctor/judge-database.ts';
 import type { ClusterFacts, TopicFacts } from '../../src/kafka/inspect-cluster.ts';
 import type { DatabaseFacts } from '../../src/postgres/inspect-database.ts';
+import { sql } from '../../src/postgres/sql.ts';
 
 const DATABASE: DatabaseFacts = {
   version: 180_004,
@@ -31,7 +33,7 @@ const DATABASE: DatabaseFacts = {
   clockError: 2,
   migrations: { applied: 5, pending: [], unknown: [], changed: [] },
   missingRights: [],
-  content: { shards: 8, newestTopic: null, exactlyOnce: false },
+  content: { shards: 8, newestTopic: null, publishedTopic: null, published: false, exactlyOnce: false },
 };
 
 /** What is not well, as `level name`. */
@@ -50,23 +52,74 @@ describe('the database', () => {
     ['fsync off', { fsync: false }, 'fail durability'],
     ['torn pages', { fullPageWrites: false }, 'fail durability'],
     ['no autovacuum', { autovacuum: false }, 'warn autovacuum'],
-    ['a version that lacks what is needed', { version: 130_011 }, 'fail version'],
-    ['a version that was never tried', { version: 160_002 }, 'warn version'],
+    ['a version that nobody has tried', { version: 140_020 }, 'fail version'],
+    ['a version that was tried once', { version: 150_018 }, 'warn version'],
     ['another encoding', { encoding: 'SQL_ASCII' }, 'fail encoding'],
     ['a standby', { standby: true }, 'fail standby'],
     ['standbys that no commit waits for', { standbys: 2 }, 'warn standbys'],
     ['a clock far ahead', { clockAhead: 1_100 }, 'warn clocks'],
     ['a clock far behind', { clockAhead: -90_000 }, 'warn clocks'],
-    ['too few connections', { usedConnections: 83 }, 'warn connections'],
-    ['too few connections of the user', { userLimit: 22 }, 'warn connections'],
+    ['too few connections', { usedConnections: 77 }, 'warn connections'],
+    ['too few connections of the user', { userLimit: 28 }, 'warn connections'],
+    ['migrations that this user may not see', { migrations: 'hidden' }, 'fail migrations'],
   ])('tells %s', (_what, changes, told) => {
     expect(database(changes)).toEqual([told]);
   });
 
+  it.each([
+    ['lacks a migration', { pending: ['0006_more.sql', '0007_contract_less.sql'] }, ['fail migrations']],
+    ['may lack one that takes something away', { pending: ['0007_contract_less.sql'] }, ['warn migrations']],
+    ['has more', { unknown: ['0006_more.sql'] }, ['warn migrations']],
+    ['has less', { unknown: ['0006_more.sql', '0007_contract_less.sql'] }, ['fail migrations']],
+    ['was changed', { changed: ['0001_a.sql'] }, ['fail migrations']],
+  ])('tells how its schema stands to this program: it %s', (_what, changes, told) => {
+    const migrations = { applied: 5, pending: [], unknown: [], changed: [], ...changes };
+    expect(database({ migrations })).toEqual(told);
+  });
+
   it('does not blame a clock for what the network takes', () => {
     expect(database({ clockAhead: 1_500, clockError: 600 })).toEqual([]);
-    expect(database({ usedConnections: 82, userLimit: 23, databaseLimit: 24 })).toEqual([]);
+    expect(database({ usedConnections: 76, userLimit: 29, databaseLimit: 30 })).toEqual([]);
     expect(database({ standbys: 2, synchronousStandbys: 'ANY 1 (a, b)' })).toEqual([]);
+  });
+
+  it('says how to grant each right that is missing', () => {
+    const missingRights = [
+      { relation: 'genesis_migrations', sequence: false, rights: ['SELECT'] },
+      { relation: 'event_outbox_id_seq', sequence: true, rights: ['SELECT'] },
+      { relation: 'command_inbox', sequence: false, rights: ['INSERT', 'UPDATE'] },
+    ];
+    const checks = judgeDatabase({ ...DATABASE, user: 'a-user', missingRights }, 'db:5432/x', 10);
+    expect(checks.filter(({ level }) => level !== 'ok')).toEqual([
+      {
+        area: 'database',
+        name: 'rights',
+        level: 'fail',
+        detail: 'a-user lacks genesis_migrations: SELECT; event_outbox_id_seq: SELECT; command_inbox: INSERT, UPDATE',
+        todo:
+          'as the owner of the tables: GRANT SELECT ON genesis_migrations TO "a-user"; ' +
+          'GRANT SELECT ON SEQUENCE event_outbox_id_seq TO "a-user"; GRANT INSERT, UPDATE ON command_inbox TO "a-user";',
+      },
+    ]);
+  });
+
+  it('asks for the rights that docs/operations/upgrade.md grants', () => {
+    const page = readFileSync(new URL('../../docs/operations/upgrade.md', import.meta.url), 'utf8');
+    const granted = [...page.matchAll(/^GRANT (.+) ON (?:SEQUENCE )?(.+) TO genesis;$/gmu)].flatMap(
+      ([, rights = '', relations = '']) => relations.split(', ').map((relation) => `${relation}: ${rights}`),
+    );
+    const wanted = [...sql('doctor/missing-rights').matchAll(/\('(\w+)', ARRAY\[(.+)\]\)/gu)].map(
+      ([, relation = '', rights = '']) => `${relation}: ${rights.replaceAll("'", '')}`,
+    );
+    expect(wanted.length).toBeGreaterThan(10);
+    expect(granted.toSorted()).toEqual(wanted.toSorted());
+  });
+
+  it('reckons with what one more API and one more relay take at the most', () => {
+    const connections = judgeDatabase(DATABASE, 'db:5432/x', 10).find(({ name }) => name === 'connections');
+    const page = readFileSync(new URL('../../docs/operations/capacity.md', import.meta.url), 'utf8');
+    expect(page).toContain('max_connections ≥ (APIs + 1) × (POSTGRES_POOL_SIZE + 3) + (relays + 1) × 8 + 10');
+    expect(connections?.detail).toMatch(/one more API takes up to 13, one more relay up to 8$/u);
   });
 
   it('takes a server that refuses start parameters for a pooler', () => {

@@ -35,6 +35,16 @@ describe('genesis recover', { timeout: 180_000 }, () => {
       'nothing was written; with --yes it is done',
       '',
     ]);
+    const facts = {
+      ahead: false,
+      records: 4,
+      imported: 3,
+      problems: 0,
+      strangers: 0,
+      dry_run: true,
+      taken_again: false,
+    };
+    expect(JSON.parse((await recover('--from-topic', '--json')).out)).toMatchObject(facts);
     await rig.pool.query('UPDATE genesis_settings SET topic_ahead = true');
     const { code, out } = await recover('--from-topic', '--yes');
     expect(code).toBe(0);
@@ -66,6 +76,19 @@ describe('genesis recover', { timeout: 180_000 }, () => {
     );
     expect(out).toMatch(/\ncommands stay refused, because something could not be brought back/u);
     await expect(rig.session()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const lines = (await recover('--from-topic', '--yes', '--json')).out.trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { code: 'MARKER', session_id: id, from_version: 2, event_id: row.eventId, partition: row.partition },
+      { ahead: true, problems: 1, dry_run: false, taken_again: false },
+    ]);
+    await rig.pool.query(
+      `INSERT INTO relay_members (name, delivery, expires_at) VALUES ('host:17', 'at-least-once', now() + interval '1 hour')`,
+    );
+    const beside = await recover('--from-topic', '--yes', '--accept-loss');
+    expect(beside).toMatchObject({ code: 1, out: '' });
+    expect(beside.err).toContain('no relay is alive, but host:17 is: end all relays, run this again, then start them');
+    await expect(rig.session()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await rig.pool.query('DELETE FROM relay_members');
     const accepted = await recover('--from-topic', '--yes', '--accept-loss');
     expect(accepted.code).toBe(1);
     expect(accepted.out).toMatch(/\ncommands are taken again/u);
@@ -112,6 +135,11 @@ describe('genesis republish', { timeout: 180_000 }, () => {
     expect((await republish(...to, '--yes', '--resume')).out).toMatch(
       /\n0 events sent in .*; 3 were there already\n$/u,
     );
+    const counts = { topic, partitions: 2, events: 3 };
+    const shown = await republish(...to, '--resume', '--json');
+    expect(JSON.parse(shown.out)).toEqual({ ...counts, sent: null, there_before: null });
+    const resumed = await republish(...to, '--resume', '--yes', '--json');
+    expect(JSON.parse(resumed.out)).toEqual({ ...counts, sent: 0, there_before: 3 });
     const one = await republish('--to-topic', topic, '--session', id, '--append', '--yes');
     expect(one.out).toMatch(/^2 events to topic \S+ \(2 partitions\)\n2 events sent in [\d.]+ s\n$/u);
     expect(await readTopic(inject('brokers'), topic)).toHaveLength(5);

@@ -100,6 +100,13 @@ describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
     const dry = await genesis('rebuild', '--dry-run');
     expect(dry).toMatchObject({ code: 0, err: '' });
     expect(dry.out).toContain(`would rebuild session ${first}: title is another; version is 77, not 2\n`);
+    const told = (await genesis('rebuild', '--dry-run', '--session', String(first), '--json')).out
+      .trimEnd()
+      .split('\n');
+    expect(told.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { rebuilt: first, detail: 'title is another; version is 77, not 2' },
+      { sessions: 1, events: 2, rebuilt: 1, problems: 0, dry_run: true },
+    ]);
     expect((await genesis('rebuild', '--session', String(second))).out).toMatch(
       /^rebuilt session .*\n1 session with 2 events in .*: rebuilt 1\n$/u,
     );
@@ -131,6 +138,11 @@ describe('genesis verify and genesis rebuild', { timeout: 120_000 }, () => {
     const { code, out } = await genesis('rebuild');
     expect(code).toBe(1);
     expect(out).toContain(`EVENT_TOO_NEW  session ${third}\n`);
+    const told = (await genesis('rebuild', '--session', third, '--json')).out.trimEnd().split('\n');
+    expect(told.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { code: 'EVENT_TOO_NEW', session_id: third, mend: 'Run the newest version of this program' },
+      { sessions: 1, rebuilt: 0, problems: 1, dry_run: false },
+    ]);
     expect(out).toContain('→ Run the newest version of this program\n');
     const lines = (await genesis('verify', '--json')).out
       .trimEnd()

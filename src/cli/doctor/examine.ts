@@ -2,6 +2,7 @@ import { ConfigError, loadConfig, type Config, type KafkaConfig } from '../../co
 import { inspectCluster, type ClusterFacts } from '../../kafka/inspect-cluster.ts';
 import { KafkaTopicReader } from '../../kafka/topic-reader.ts';
 import { createOperations } from '../../outbox/operations/operations.ts';
+import { wasPublishedTo } from '../../postgres/earlier-runs.ts';
 import { inspectDatabase, type Content, type DatabaseFacts } from '../../postgres/inspect-database.ts';
 import { createReconcileStore } from '../../postgres/operations-reconcile.ts';
 import { createOperationsStore } from '../../postgres/outbox-admin.ts';
@@ -20,6 +21,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Milliseconds that the ends of the topic may take to be read, and one statement. */
 const COMPARE_LIMIT = 10_000;
 const READ_LIMIT = 10_000;
+/** What aggregate_version holds. */
+const MOST_VERSIONS = 2 ** 31 - 1;
 
 interface Looked<Facts> {
   readonly facts: Facts | null;
@@ -83,7 +86,10 @@ function notNamed<Facts>(area: Area, error: unknown): Looked<Facts> {
 async function lookAtCluster(kafka: KafkaConfig, content: Content | null): Promise<Looked<ClusterFacts>> {
   try {
     const facts = await inspectCluster(kafka);
-    const expected = { shards: content?.shards ?? null, used: content?.newestTopic === kafka.topic };
+    const expected = {
+      shards: content?.shards ?? null,
+      used: content !== null && wasPublishedTo(kafka.topic, content),
+    };
     return { facts, checks: judgeCluster(facts, kafka, expected) };
   } catch (error) {
     return { facts: null, checks: [judgeNoCluster(error, kafka)] };
@@ -122,7 +128,10 @@ async function lookAtRelays(
   }
 }
 
-/** As each relay does before it publishes: whose last record is no event of the database. Null: the topic cannot be read. */
+/**
+ * As each relay does before it publishes: whose last record is no event of the database. One without our headers is somebody else's and
+ * says nothing. Null: the topic cannot be read.
+ */
 async function partitionsAhead(
   kafka: KafkaConfig,
   shards: number,
@@ -132,12 +141,11 @@ async function partitionsAhead(
   const signal = AbortSignal.timeout(COMPARE_LIMIT);
   try {
     const ends = await Promise.all(Array.from({ length: shards }, (_, partition) => reader.last(partition, signal)));
-    const last = ends.filter((record) => record !== null && record.sequence > 0 && isId(record.key));
-    const places = last.flatMap((record) => {
-      return record === null ? [] : [{ sessionId: record.key as SessionId, sequence: record.sequence }];
-    });
+    const ours = ends.filter((record) => record !== null).filter(({ eventId }) => eventId !== '');
+    const last = ours.filter(({ key, sequence }) => sequence > 0 && sequence <= MOST_VERSIONS && isId(key));
+    const places = last.map(({ key, sequence }) => ({ sessionId: key as SessionId, sequence }));
     const known = new Set((await store.eventsAt(places)).map(({ event }) => event.eventId as string));
-    return ends.flatMap((record) => (record === null || known.has(record.eventId) ? [] : [record.partition]));
+    return ours.filter(({ eventId }) => !known.has(eventId.toLowerCase())).map(({ partition }) => partition);
   } catch {
     return null;
   } finally {

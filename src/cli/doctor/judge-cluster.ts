@@ -1,7 +1,7 @@
 import type { KafkaConfig } from '../../config.ts';
 import type { ClusterFacts, TopicFacts } from '../../kafka/inspect-cluster.ts';
 import { judgeTopic } from '../../kafka/judge-topic.ts';
-import { createCommand, grantCommand, keepCommand, setCommand } from '../../kafka/topic-settings.ts';
+import { createCommand, grantCommand, keepCommand, LOST_TOPIC_REMEDY, setCommand } from '../../kafka/topic-settings.ts';
 import { counted } from '../progress.ts';
 import { saysOf, type Check } from './check.ts';
 
@@ -25,7 +25,7 @@ export function judgeNoCluster(error: unknown, { brokers, sasl, tls }: KafkaConf
 /** What the rest is compared with; nulls: it is not known. */
 export interface Expected {
   readonly shards: number | null;
-  /** Whether rows of this topic were published: then it cannot be missing. */
+  /** Whether events were published to it: then it was lost if it is missing. */
   readonly used: boolean;
 }
 
@@ -77,11 +77,7 @@ function judgeTopicFacts(facts: ClusterFacts, kafka: KafkaConfig, expected: Expe
 
 function judgeMissing(kafka: KafkaConfig, { shards, used }: Expected): Check {
   const { topic, replication = 3 } = kafka;
-  if (used) {
-    const todo =
-      'see that KAFKA_BROKERS and KAFKA_TOPIC are right; if it was deleted, make it and give consumers the log anew: npx genesis republish';
-    return says.fail('exists', `${topic} is missing, though events were published to it`, todo);
-  }
+  if (used) return says.fail('exists', `${topic} is missing, though events were published to it`, LOST_TOPIC_REMEDY);
   const settings = {
     partitions: shards ?? 8,
     replicationFactor: replication,

@@ -1,17 +1,22 @@
 import { errorCode } from '../../postgres/errors.ts';
-import type { DatabaseFacts } from '../../postgres/inspect-database.ts';
+import type { DatabaseFacts, MissingRights } from '../../postgres/inspect-database.ts';
+import { isContract } from '../../postgres/migrations.ts';
 import { counted } from '../progress.ts';
 import { saysOf, type Check } from './check.ts';
 
 const says = saysOf('database');
 
-/** Tested with 18. Older ones lack what the statements need. */
-const OLDEST = 140_000;
+/** Tested with 18, and once, by the same tests, with 15.18 (docs/operations/upgrade.md). */
+const OLDEST = 150_000;
 const TESTED = 180_000;
 /** Milliseconds that clocks may differ before anybody should look. */
 const CLOCK = 1_000;
-/** Connections of one relay: leases, claims, marks, LISTEN, clean-up. */
-const OF_A_RELAY = 5;
+/**
+ * Connections of one API besides its pool (metrics, a lost COMMIT), and of one relay (its five, metrics, its start):
+ * docs/operations/capacity.md.
+ */
+const BESIDE_THE_POOL = 3;
+const OF_A_RELAY = 8;
 
 const CONNECT: Readonly<Record<string, readonly [what: string, todo: string]>> = {
   '28P01': [
@@ -60,17 +65,25 @@ export function judgeDatabase(facts: DatabaseFacts, place: string, poolSize: num
 
 function judgeVersion({ version, versionText }: DatabaseFacts): Check {
   const name = `PostgreSQL ${versionText}`;
-  if (version < OLDEST) return says.fail('version', `${name} is too old`, 'move to PostgreSQL 18');
+  if (version < OLDEST)
+    return says.fail('version', `${name}: nothing before 15 was ever tried`, 'move to PostgreSQL 18');
   if (version >= TESTED) return says.ok('version', name);
   return says.warn(
     'version',
-    `${name}: this program is tested with 18 only`,
-    'move to PostgreSQL 18, or test it with yours',
+    `${name}: each change is tested with 18, older ones were tried once with 15 only`,
+    'move to PostgreSQL 18, or run the tests with yours (TEST_DATABASE_URL)',
   );
 }
 
 function judgeSchema({ migrations, content }: DatabaseFacts): Check {
   if (migrations === null) return says.fail('migrations', 'none was ever applied', 'npx genesis migrate');
+  if (migrations === 'hidden') {
+    return says.fail(
+      'migrations',
+      'genesis_migrations may not be read by this user',
+      'grant what the rights below say',
+    );
+  }
   const { applied, pending, unknown, changed } = migrations;
   if (changed.length > 0) {
     return says.fail(
@@ -79,14 +92,8 @@ function judgeSchema({ migrations, content }: DatabaseFacts): Check {
       'restore their texts, and add a new one instead',
     );
   }
-  if (pending.length > 0) return says.fail('migrations', `pending: ${pending.join(', ')}`, 'npx genesis migrate');
-  if (unknown.length > 0) {
-    return says.warn(
-      'migrations',
-      `the database is newer than this program: ${unknown.join(', ')}`,
-      'move this program to the version that applied them',
-    );
-  }
+  const misfit = judgeFit(pending, unknown);
+  if (misfit !== null) return misfit;
   if (content === null)
     return says.fail(
       'migrations',
@@ -96,14 +103,36 @@ function judgeSchema({ migrations, content }: DatabaseFacts): Check {
   return says.ok('migrations', `all ${applied} applied; ${counted(content.shards, 'shard')}`);
 }
 
+/** Newer and older programs may stand beside each other while one takes the other's place: docs/operations/upgrade.md. */
+function judgeFit(pending: readonly string[], unknown: readonly string[]): Check | null {
+  const [missing, gone] = [pending.filter((name) => !isContract(name)), unknown.filter(isContract)];
+  if (gone.length > 0) {
+    const detail = `the database has left this version behind: ${gone.join(', ')}`;
+    return says.fail('migrations', detail, 'run the version that applied them, or a newer one');
+  }
+  if (missing.length > 0) return says.fail('migrations', `pending: ${missing.join(', ')}`, 'npx genesis migrate');
+  if (unknown.length > 0) {
+    const detail = `the database is newer than this program: ${unknown.join(', ')}`;
+    return says.warn('migrations', detail, 'move this program to the version that applied them');
+  }
+  if (pending.length === 0) return null;
+  return says.warn(
+    'migrations',
+    `left until no earlier version is at work: ${pending.join(', ')}`,
+    'once that is so: npx genesis migrate --contract',
+  );
+}
+
 function judgeRights({ missingRights, user, migrations }: DatabaseFacts): Check {
   if (migrations === null) return says.skip('rights', 'there are no tables yet');
   if (missingRights.length === 0) return says.ok('rights', 'all that services need; to be a superuser is not among it');
-  return says.fail(
-    'rights',
-    `${user} lacks ${missingRights.join('; ')}`,
-    `as the owner of the tables: GRANT … ON … TO ${user}`,
-  );
+  const lacks = missingRights.map(({ relation, rights }) => `${relation}: ${rights.join(', ')}`);
+  const grants = missingRights.map((missing) => grantOf(missing, user));
+  return says.fail('rights', `${user} lacks ${lacks.join('; ')}`, `as the owner of the tables: ${grants.join(' ')}`);
+}
+
+function grantOf({ relation, sequence, rights }: MissingRights, user: string): string {
+  return `GRANT ${rights.join(', ')} ON ${sequence ? 'SEQUENCE ' : ''}${relation} TO "${user.replaceAll('"', '""')}";`;
 }
 
 function judgePooler({ pooled }: DatabaseFacts): Check {
@@ -141,7 +170,7 @@ function judgeStandbys({ standbys, synchronousStandbys, synchronousCommit }: Dat
   return says.warn(
     'standbys',
     detail,
-    'set synchronous_standby_names (docs/operations/recover.md tells what a failover means else)',
+    'if they take over one day, set synchronous_standby_names (docs/operations/recover.md tells what a failover means else)',
   );
 }
 
@@ -153,9 +182,10 @@ function judgeConnections(facts: DatabaseFacts, poolSize: number): Check {
   ] as const;
   const set = limits.filter(([most]) => most >= 0);
   const free = Math.min(...set.map(([most, used]) => most - used));
-  const needed = poolSize + OF_A_RELAY;
+  const ofAnApi = poolSize + BESIDE_THE_POOL;
+  const needed = ofAnApi + OF_A_RELAY;
   const [most = 0, used = 0, whose = ''] = set.find(([limit, taken]) => limit - taken === free) ?? [];
-  const detail = `${used} of ${most} of ${whose} in use; one more API takes up to ${poolSize}, one more relay ${OF_A_RELAY}`;
+  const detail = `${used} of ${most} of ${whose} in use; one more API takes up to ${ofAnApi}, one more relay up to ${OF_A_RELAY}`;
   if (free >= needed) return says.ok('connections', detail);
   return says.warn(
     'connections',

@@ -7,8 +7,10 @@ import { saysOf, type Check } from './check.ts';
 
 const says = saysOf('relays');
 
-/** Seconds after which an event that waits, though relays run, is worth a look: SPEC calls one delivered within a minute. */
+/** Seconds after which an event that waits, though relays run, is worth a look: the objective is a minute. */
 const LATE = 60;
+/** Seconds after which nobody should wait for it to mend itself. GenesisEventsDelayed pages after half of that. */
+const TOO_LATE = 600;
 
 export interface RelayRules {
   /** RELAY_DELIVERY. */
@@ -84,12 +86,28 @@ function judgeShards(shards: readonly ShardFacts[]): readonly Check[] {
     const todo = 'npx genesis outbox actions --action pause says who and why; then npx genesis shards resume';
     checks.push(says.warn('paused', `shards ${paused.join(', ')} are paused`, todo));
   }
+  checks.push(...judgeRecovering(shards));
   for (const { shard, state, lastError } of shards) {
     if (state !== 'unavailable') continue;
     const detail = `shard ${shard} cannot be written: ${lastError ?? 'it is not known why'}`;
     checks.push(says.fail('unavailable', detail, 'look after the broker: the relay goes on by itself'));
   }
   return checks;
+}
+
+/** Each shard is read back before it is drained, in a moment. One that stays so is drained as little as one without a relay. */
+function judgeRecovering(shards: readonly ShardFacts[]): readonly Check[] {
+  const recovering = shards.filter(({ state }) => state === 'recovering');
+  const checks = recovering.flatMap(({ shard, lastError }) => {
+    if (lastError === null) return [];
+    const detail = `shard ${shard} is read back and not drained yet; what went wrong last: ${lastError}`;
+    return [says.warn('recovering', detail, 'mend what that says: the relay tries again by itself')];
+  });
+  const fresh = recovering.filter(({ lastError }) => lastError === null).map(({ shard }) => shard);
+  if (fresh.length === 0) return checks;
+  const detail = `shards ${fresh.join(', ')} are read back and not drained yet`;
+  const todo = 'look again: it takes seconds. If it stays so, read the relays’ logs';
+  return [...checks, says.warn('recovering', detail, todo)];
 }
 
 function judgeAhead({ topicAhead, shards }: RelayFacts, ahead: readonly number[] | null): Check {
@@ -121,5 +139,10 @@ function judgeFailed({ failed, sessionsOnHold, complete }: Backlog): Check {
 function judgeLate({ pending, oldestAge, complete }: Backlog, relaysRun: boolean): Check {
   const detail = `${atLeast(pending, complete)} PENDING${oldestAge === null ? '' : `, the oldest for ${age(oldestAge)}`}`;
   if (!relaysRun || oldestAge === null || oldestAge < LATE) return says.ok('backlog', detail);
-  return says.warn('backlog', detail, 'npx genesis shards, and npx genesis outbox why SESSION, tell what keeps it');
+  if (oldestAge <= TOO_LATE)
+    return says.warn('backlog', detail, 'npx genesis shards, and npx genesis outbox why SESSION, tell what keeps it');
+  const todo =
+    'npx genesis shards says what stands still and why, npx genesis outbox list which events wait; what to do is in ' +
+    'docs/operations/alerts/GenesisEventsDelayed.md';
+  return says.fail('backlog', detail, todo);
 }
