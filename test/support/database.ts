@@ -42,7 +42,7 @@ async function ensureTemplate(admin: pg.Client): Promise<void> {
   if (rowCount === 0) {
     await admin.query(`CREATE DATABASE ${TEMPLATE}`);
   }
-  await migrate(urlOf(TEMPLATE));
+  await migrate(urlOf(TEMPLATE), { contract: true });
 }
 
 async function asAdmin<Result>(use: (admin: pg.Client) => Promise<Result>): Promise<Result> {

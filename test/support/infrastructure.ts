@@ -11,19 +11,31 @@ export interface TestInfrastructure {
   stop(): Promise<void>;
 }
 
+/** Where the servers of a test run come from. */
+export type InfrastructureKind = 'embedded' | 'testcontainers';
+
+/** @throws Error that names TEST_INFRA and what it takes */
+export function infrastructureKind({ TEST_INFRA: kind = '' }: NodeJS.ProcessEnv): InfrastructureKind {
+  if (kind === '' || kind === 'embedded') return 'embedded';
+  if (kind === 'testcontainers') return kind;
+  throw new Error(`TEST_INFRA must be embedded or testcontainers, not '${kind}'.`);
+}
+
 /**
- * PostgreSQL and Kafka for one test run, in a temporary folder that goes with `stop`.
- * With TEST_DATABASE_URL and TEST_KAFKA_BROKERS (both) it is those servers instead, for quick runs in a row.
+ * PostgreSQL and Kafka for one test run: from packages, in a temporary folder that goes with `stop`, or with TEST_INFRA=testcontainers in
+ * containers. With TEST_DATABASE_URL and TEST_KAFKA_BROKERS (both) it is those servers instead, for quick runs in a row.
  */
 export async function startTestInfrastructure(): Promise<TestInfrastructure> {
   const { TEST_DATABASE_URL: postgresUrl = '', TEST_KAFKA_BROKERS: brokers = '' } = process.env;
+  const kind = infrastructureKind(process.env);
   if (postgresUrl !== '' && brokers !== '') {
     return { postgresUrl, brokers: brokers.split(','), stop: () => Promise.resolve() };
   }
   if (postgresUrl !== '' || brokers !== '') {
     throw new Error('TEST_DATABASE_URL and TEST_KAFKA_BROKERS go together: set both or neither.');
   }
-  return startTemporary();
+  // Loaded when it is asked for: most runs do without.
+  return kind === 'embedded' ? startTemporary() : (await import('./containers.ts')).startTestContainers(process.env);
 }
 
 async function startTemporary(): Promise<TestInfrastructure> {
