@@ -1,38 +1,26 @@
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { randomInt } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { DeliveryMode } from '../src/relay/ports.ts';
 import { InfrastructurePool } from './infrastructure.ts';
 import { mutate, type Mutation } from './mutate.ts';
-import { MUTATIONS } from './mutations.ts';
+import { readOptions, USAGE, type FaultOptions } from './options.ts';
 import { findings, table } from './report.ts';
 import { runScenario, type RunReport } from './run-scenario.ts';
 import type { Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 
-const USAGE = `npm run faults -- <scenario>… | all   [--seed N] [--runs N] [--delivery at-least-once|exactly-once|both]
-                 [--scale N] [--json FILE] [--code FOLDER] [--keep] [--quiet]
-npm run faults -- --mutations [NAME…]   puts defects in, one by one; each must be found
-npm run faults -- --list`;
-const ROOT = join(import.meta.dirname, '..');
+const options = chosen();
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seed: { type: 'string' },
-    runs: { type: 'string', default: '1' },
-    scale: { type: 'string', default: '1' },
-    delivery: { type: 'string', default: 'at-least-once' },
-    json: { type: 'string' },
-    code: { type: 'string', default: ROOT },
-    keep: { type: 'boolean', default: false },
-    quiet: { type: 'boolean', default: false },
-    mutations: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-  },
-});
+/** Ends the program at once when there is nothing to run. */
+function chosen(): FaultOptions {
+  try {
+    return readOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
 
 interface Plan {
   readonly scenario: Scenario;
@@ -56,11 +44,11 @@ async function run({ scenario, delivery, seed, code }: Plan): Promise<RunReport>
   const tell = (line: string): void => {
     if (!options.quiet) console.log(`  ${new Date().toISOString().slice(11, 23)} ${line}`);
   };
-  const scale = Number(options.scale);
+  const { scale } = options;
   const report = await runScenario(scenario, { infrastructure, code, folder: own, seed, delivery, scale, tell });
   const line = JSON.stringify(report);
   console.log(line);
-  if (options.json !== undefined) appendFileSync(options.json, `${line}\n`);
+  if (options.json !== null) appendFileSync(options.json, `${line}\n`);
   if (report.violations.length > 0) {
     console.log(findings(report));
     await pool.discard();
@@ -68,29 +56,12 @@ async function run({ scenario, delivery, seed, code }: Plan): Promise<RunReport>
   return report;
 }
 
-function chosen(): readonly Scenario[] {
-  if (positionals.includes('all')) return SCENARIOS;
-  return positionals.map((name) => {
-    const scenario = SCENARIOS.find((each) => each.name === name);
-    if (scenario === undefined) throw new Error(`there is no scenario ${name}\n${USAGE}`);
-    return scenario;
-  });
-}
-
-function deliveries(): readonly DeliveryMode[] {
-  const { delivery } = options;
-  if (delivery === 'both') return ['at-least-once', 'exactly-once'];
-  if (delivery === 'at-least-once' || delivery === 'exactly-once') return [delivery];
-  throw new Error(`--delivery ${delivery}: at-least-once, exactly-once or both\n${USAGE}`);
-}
-
 async function campaign(): Promise<number> {
   const reports: RunReport[] = [];
-  const first = options.seed === undefined ? randomInt(1, 1_000_000) : Number(options.seed);
-  for (const scenario of chosen()) {
-    for (const delivery of deliveries()) {
-      for (let at = 0; at < Number(options.runs); at += 1) {
-        reports.push(await run({ scenario, delivery, seed: first + at, code: options.code }));
+  for (const scenario of options.scenarios) {
+    for (const delivery of options.deliveries) {
+      for (let at = 0; at < options.runs; at += 1) {
+        reports.push(await run({ scenario, delivery, seed: options.seed + at, code: options.code }));
       }
     }
   }
@@ -108,9 +79,8 @@ async function isCaught(mutation: Mutation): Promise<boolean> {
   const code = join(folder, `mutation-${name}`);
   mutate(options.code, mutation, code);
   console.log(`mutation ${name}: ${about}`);
-  const first = options.seed === undefined ? randomInt(1, 1_000_000) : Number(options.seed);
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const { violations } = await run({ scenario, delivery, seed: first + attempt, code });
+    const { violations } = await run({ scenario, delivery, seed: options.seed + attempt, code });
     const found = violations.map(({ rule }) => rule);
     const caught = found.some((rule) => rules.includes(rule));
     console.log(`  ${caught ? 'caught' : `not caught by ${rules.join(' or ')}`}: ${found.join(', ') || 'nothing'}`);
@@ -120,7 +90,7 @@ async function isCaught(mutation: Mutation): Promise<boolean> {
 }
 
 async function mutationRuns(): Promise<number> {
-  const wanted = MUTATIONS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const wanted = options.mutations;
   const missed: string[] = [];
   for (const mutation of wanted) if (!(await isCaught(mutation))) missed.push(mutation.name);
   console.log(`\n${wanted.length - missed.length} of ${wanted.length} mutations caught`);
@@ -134,13 +104,17 @@ function list(): number {
 }
 
 async function main(): Promise<number> {
-  if (options.list) return list();
-  if (options.mutations) return mutationRuns();
-  if (positionals.length === 0) {
-    console.error(USAGE);
-    return 2;
+  switch (options.action) {
+    case 'campaign':
+      return campaign();
+    case 'mutations':
+      return mutationRuns();
+    case 'list':
+      return list();
+    case 'help':
+      console.log(USAGE);
+      return 0;
   }
-  return campaign();
 }
 
 /** However it ends, no server of ours runs on. */

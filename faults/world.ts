@@ -101,7 +101,7 @@ export class World {
     mkdirSync(folder, { recursive: true });
     const name = `run_${randomBytes(5).toString('hex')}`;
     const databaseUrl = await infrastructure.postgres.createDatabase(name);
-    await migrate(databaseUrl, () => undefined, pathToFileURL(`${code}/migrations/`));
+    await migrate(databaseUrl, { folder: pathToFileURL(`${code}/migrations/`) });
     const { cluster } = infrastructure;
     await cluster.admin.createTopic(name, { partitions: PARTITIONS, ...cluster.replication });
     const world = new World(options, databaseUrl, { brokers: cluster.brokers, topic: name });

@@ -1,7 +1,7 @@
 /** What a run may be found guilty of. The query gives one row per case; `detail` says what it is. */
 export interface Rule {
   readonly name: string;
-  /** Which promise it breaks: FAULTS, I1–I9. */
+  /** Which promise it breaks, by its number: I1–I9. */
   readonly promise: string;
   readonly query: string;
 }
