@@ -9,8 +9,11 @@ const LISTEN = 'LISTEN genesis_outbox';
 const NOTIFY = { name: 'notify-outbox', text: "SELECT pg_notify('genesis_outbox', '')" };
 /** Between tries to listen again, in milliseconds: from half to all of it, so that many relays do not come at once. */
 const RETRY_DELAY = 2_000;
-/** Shortest time between two notifications of one process, in milliseconds: one wakes a relay for all commits so far. */
-const NOTIFY_GAP_MS = 2;
+/**
+ * Shortest time between two notifications of one process, in milliseconds: one wakes a relay for all commits so far. At 1,000 events/s 2 ms
+ * made half of all events 1.3 ms later; under load batches are longer than both.
+ */
+const NOTIFY_GAP_MS = 1;
 
 /** A Wakeup for a relay whose API runs in another process: listens on a connection of its own. */
 export class DatabaseWakeup implements Wakeup, Service {
