@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import pg from 'pg';
 import { startKafkaCluster, type KafkaCluster } from '../faults/kafka-cluster.ts';
 import { startPostgresServer, type PostgresServer } from '../faults/postgres-server.ts';
 import type { Closing } from './closing.ts';
@@ -26,11 +27,28 @@ export async function openServers(closing: Closing, folder: string): Promise<Ser
   return { folder, postgres, cluster, machine: await introduce(postgres) };
 }
 
-export function openPostgres(closing: Closing, folder: string): Promise<PostgresServer> {
-  return closing.open(
+export async function openPostgres(closing: Closing, folder: string): Promise<PostgresServer> {
+  const server = await closing.open(
     () => startPostgresServer(join(folder, 'postgres')),
-    (server) => server.stop(),
+    (running) => running.stop(),
   );
+  await keepLogFiles(server);
+  return server;
+}
+
+/**
+ * A server that has run for a while writes into log files it has used before. A new one makes each anew, 16 MB of zeros forced to disk, while
+ * all commits wait, until checkpoints have left as many as it needs: kept from the first on.
+ */
+async function keepLogFiles(server: PostgresServer): Promise<void> {
+  const client = new pg.Client({ connectionString: server.url('postgres') });
+  await client.connect();
+  try {
+    await client.query(`ALTER SYSTEM SET min_wal_size = '1GB'`);
+    await client.query('SELECT pg_reload_conf()');
+  } finally {
+    await client.end();
+  }
 }
 
 /** Says for people on what is measured. */
