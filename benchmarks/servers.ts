@@ -37,8 +37,8 @@ export async function openPostgres(closing: Closing, folder: string): Promise<Po
 }
 
 /**
- * A server that has run for a while writes into log files it has used before. A new one makes each anew, 16 MB of zeros forced to disk, while
- * all commits wait, until checkpoints have left as many as it needs: kept from the first on.
+ * A new server makes each log file anew: 16 MB of zeros forced to disk while all commits wait. A checkpoint keeps used files for later; how
+ * many, it learns from the log written before. From now on it keeps up to 1 GB of them. The first ones are made anew all the same.
  */
 async function keepLogFiles(server: PostgresServer): Promise<void> {
   const client = new pg.Client({ connectionString: server.url('postgres') });

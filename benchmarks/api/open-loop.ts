@@ -16,7 +16,7 @@ import { openStage, type Stage } from './stage.ts';
 
 export const OPEN_LOOP_USAGE = `npm run bench -- api open-loop   commands at a constant rate, whatever is answered: at half of the maximum, then at twice the maximum
        --seconds N       of each (30)
-       --maximum N       accepted commands per second that are possible (default: measured before and after by wrk, 5 s each,
+       --maximum N       accepted commands per second that are possible (default: measured before, after 15 s that do not count, and after by wrk, 5 s each,
                          64 and 256 connections that send their next command when the last was answered)
        --connections N   kept open at twice the maximum (4096; at half of it 256). Fewer than COMMAND_QUEUE_MAX never fill the
                          queue: commands then wait in the load generator, and nothing is refused
@@ -86,6 +86,10 @@ async function measure(closing: Closing, stage: Stage, options: Options): Promis
   const { seconds, connections, requestTimeout } = options;
   const before = options.maximum ?? (await closedLoop(stage, true));
   const load = { seconds, requestTimeout };
+  // Who tells the maximum leaves out the load that would have made it warm.
+  if (options.maximum !== null) {
+    await offer(closing, stage, { ...load, seconds: WARM_UP, rate: before / 2, connections: CONNECTIONS_AT_HALF });
+  }
   const half = await offer(closing, stage, { ...load, rate: before / 2, connections: CONNECTIONS_AT_HALF });
   tellHalf(half);
   const twice = await offer(closing, stage, { ...load, rate: before * 2, connections });
@@ -101,6 +105,7 @@ async function measure(closing: Closing, stage: Stage, options: Options): Promis
 /** The most that is accepted per second. */
 async function closedLoop(stage: Stage, isCold: boolean): Promise<number> {
   if (isCold) await applyLoad(stage, Math.max(...CLOSED_LOOP.connections), WARM_UP);
+  await checkpoint(stage.databaseUrl);
   const runs: LoadFigures[] = [];
   for (const connections of CLOSED_LOOP.connections) {
     const run = await applyLoad(stage, connections, CLOSED_LOOP.seconds);
