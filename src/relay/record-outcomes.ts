@@ -107,7 +107,8 @@ export class OutcomeRecorder {
   }
 
   async #markAll(store: OutboxStore, signal: AbortSignal): Promise<readonly Published[]> {
-    const marking = this.#unmarked;
+    // What is acknowledged meanwhile, by a probe or by reading back, is not among them.
+    const marking = [...this.#unmarked];
     if (marking.length === 0) return [];
     const began = performance.now();
     const locked = new Set(await this.#persist(() => store.markSent(marking.map(({ sent }) => sent)), signal));
