@@ -28,7 +28,10 @@ const CLOSE_GRACE = 500;
 /** What a rollback may take before it is left to whoever has the transactional id next, in milliseconds. */
 const ROLLBACK_GRACE = 400;
 
-/** The client as the only producer of one transactional id. Whatever fails in it, it is closed and another one takes its place. */
+/**
+ * The client as the only producer of one transactional id. Whatever fails in it but a refusal, it is closed and another one takes its
+ * place.
+ */
 export class TransactionalClient {
   readonly transactionalId: string;
   readonly producer: TextProducer;
@@ -83,6 +86,22 @@ export class TransactionalClient {
   async begin(): Promise<OpenTransaction> {
     this.#lastError = null;
     return this.producer.beginTransaction();
+  }
+
+  /**
+   * Rolls back, and goes on as the same producer under its next epoch: sequence numbers that a refusal has left a gap in begin anew.
+   * The broker lets only the producer do so that nobody has fenced (KIP-360).
+   * @throws the client's errors: whether it was rolled back is unknown then, but it was not committed
+   */
+  async goOn(transaction: OpenTransaction): Promise<void> {
+    await transaction.abort();
+    const { producerId, producerEpoch } = this.producer;
+    const next = await this.producer.beginTransaction();
+    await this.producer.initIdempotentProducer({
+      ...(producerId === undefined ? {} : { producerId }),
+      ...(producerEpoch === undefined ? {} : { producerEpoch }),
+    });
+    await next.cancel();
   }
 
   /** Rolls back as far as that can be done soon; else the next to have the transactional id does it. Never rejects. */

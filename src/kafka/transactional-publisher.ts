@@ -6,7 +6,15 @@ import type { OutgoingRecord, RecordOutcome, SendHooks, TransactionalPublisher }
 import { PublisherUnavailable } from '../relay/ports.ts';
 import { errorWords, readProduceFailure, type PartitionAnswer } from './classify-error.ts';
 import { says } from './client-seams.ts';
-import { encodingFaults, missingPartition, outcomesOf, produce, withoutFaults, type Answers } from './outgoing.ts';
+import {
+  encodingFaults,
+  missingPartition,
+  outcomesOf,
+  partitionOf,
+  produce,
+  withoutFaults,
+  type Answers,
+} from './outgoing.ts';
 import { TransactionalClient, type OpenTransaction } from './transactional-client.ts';
 
 export interface TransactionalPublisherOptions {
@@ -42,6 +50,10 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
     this.#kafka = kafka;
     this.#clientId = options.clientId ?? 'genesis-relay';
     this.#deadline = options.deliveryDeadline ?? 10_000;
+  }
+
+  get isOpen(): boolean {
+    return this.#client?.closed === false;
   }
 
   async open(transactionalId: string, signal: AbortSignal): Promise<void> {
@@ -106,12 +118,12 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
     }
   }
 
-  /** Never rejects. After anything but success the client is closed. */
+  /** Never rejects. The client is closed unless all that it did is known. */
   async #transact(records: readonly OutgoingRecord[], hooks: SendHooks): Promise<Judge> {
     const client = this.#client;
     if (client === null || client.closed) return () => NOT_OPEN;
     const judge = await this.#attempt(client, records, hooks);
-    if (judge.committed) return judge.answerOf;
+    if (judge.goesOn) return judge.answerOf;
     await client.close();
     if (this.#client === client) this.#client = null;
     return judge.answerOf;
@@ -150,8 +162,7 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
       transaction = await this.#within(client, client.begin(), hooks);
       answers = await this.#within(client, produce(transaction, records), hooks);
     } catch (error) {
-      if (transaction !== null) await client.rollBack(transaction);
-      return failed(afterWriting(error));
+      return this.#rollBack(client, transaction, { records, answerOf: afterWriting(error) }, hooks);
     }
     try {
       await hooks.beforeCommit?.();
@@ -162,9 +173,30 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
     try {
       await this.#within(client, transaction.commit(), hooks);
       await this.#within(client, this.#untilVisible(client, answers), hooks);
-      return { committed: true, answerOf: (partition) => answers.get(partition) ?? UNKNOWN };
+      return { goesOn: true, answerOf: (partition) => answers.get(partition) ?? UNKNOWN };
     } catch (error) {
       return failed(afterCommitting(error));
+    }
+  }
+
+  /** When every partition has answered, nothing of the send is still on its way: once it is rolled back, all is known. */
+  async #rollBack(
+    client: TransactionalClient,
+    transaction: OpenTransaction | null,
+    { records, answerOf }: Pick<Ending, 'answerOf'> & { readonly records: readonly OutgoingRecord[] },
+    hooks: SendHooks,
+  ): Promise<Ending> {
+    if (transaction === null) return failed(answerOf);
+    const answered = records.every((record) => ANSWERED.has(answerOf(partitionOf(record)).kind));
+    if (!answered) {
+      await client.rollBack(transaction);
+      return failed(answerOf);
+    }
+    try {
+      await this.#within(client, client.goOn(transaction), hooks);
+      return { goesOn: true, answerOf };
+    } catch {
+      return failed(answerOf);
     }
   }
 
@@ -185,15 +217,19 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
 type Judge = (partition: string) => PartitionAnswer | RecordOutcome;
 
 interface Ending {
-  readonly committed: boolean;
+  /** All of it is known: the client may be used further. */
+  readonly goesOn: boolean;
   readonly answerOf: Judge;
 }
+
+/** What a partition says that has dealt with its records. */
+const ANSWERED: ReadonlySet<string> = new Set<RecordOutcome['kind']>(['refused', 'rolled-back']);
 
 const NOT_OPEN = { kind: 'unavailable', scope: 'cluster', error: 'the publisher is not open' } as const;
 const UNKNOWN = { kind: 'unavailable', scope: 'cluster', error: 'the broker did not answer for it' } as const;
 
 function failed(answerOf: Judge): Ending {
-  return { committed: false, answerOf };
+  return { goesOn: false, answerOf };
 }
 
 /** Certainly nothing is committed: nobody was asked to. */

@@ -61,7 +61,7 @@ export class Drain {
   }
 
   async #step(signal: AbortSignal): Promise<void> {
-    const { keeper, recorder, membership, shards, work } = this.#context;
+    const { keeper, options, recorder, membership, shards, work } = this.#context;
     await recorder.chargeKept(membership.store, signal);
     if (!(await this.#keeping.tend(signal))) {
       this.#queue.clear();
@@ -78,6 +78,7 @@ export class Drain {
       partitionBytes: await this.#sendLimit.bytes(),
       rowsOf: (shard) => shards.get(shard)?.cap ?? Infinity,
       alone: ({ id, retryCount, shard }) => retryCount > 0 || shards.get(shard)?.suspect === id,
+      apart: options.delivery === 'exactly-once',
     });
     if (batch.length === 0) {
       await this.#mark(signal);

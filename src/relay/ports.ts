@@ -278,8 +278,13 @@ export interface Publisher {
   close(): Promise<void>;
 }
 
-/** A publisher whose sends are transactions. After any outcome but `acknowledged` it must be opened anew. */
+/** A publisher whose sends are transactions. */
 export interface TransactionalPublisher extends Publisher {
+  /**
+   * Whether the next send may follow: what became of all before it is certain. False before `open`, and after a send that ended otherwise
+   * than acknowledged or, because a record was refused, rolled back by a broker that confirmed it: then it must be opened anew.
+   */
+  readonly isOpen: boolean;
   /**
    * Becomes the only producer of the transactional id, from here on fencing those before it; what they left open is rolled back.
    * @throws PublisherUnavailable

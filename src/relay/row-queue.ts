@@ -9,6 +9,8 @@ export interface SendBounds {
   readonly rowsOf: (shard: number) => number;
   /** Whether the row goes by itself as far as its partition is concerned: it was refused, or is likely to be the one that was. */
   readonly alone: (row: ClaimedRow) => boolean;
+  /** The send is a transaction, a refusal concerns all of it: what may be refused goes by itself altogether. */
+  readonly apart: boolean;
 }
 
 interface Filled {
@@ -56,6 +58,8 @@ export class RowQueue {
       if (fits(row, filled, bounds)) taken.push(row);
       else rest.push(row);
     }
+    // Whoever is first could go, unless it goes apart.
+    if (taken.length === 0) taken.push(...rest.splice(0, 1));
     this.#rows = rest;
     return taken;
   }
@@ -69,11 +73,13 @@ export function shardsOf(rows: readonly ClaimedRow[]): ReadonlySet<number> {
 }
 
 /** Once a row of a partition has not fitted, none of those behind it may. */
-function fits(row: ClaimedRow, filled: Filled, { partitionBytes, rowsOf, alone }: SendBounds): boolean {
+function fits(row: ClaimedRow, filled: Filled, { partitionBytes, rowsOf, alone, apart }: SendBounds): boolean {
   if (filled.full) return false;
   const bytes = filled.bytes + recordBytes(row);
-  const single = alone(row);
-  if (filled.rows > 0 && (single || bytes > partitionBytes || filled.rows >= rowsOf(row.shard))) {
+  const tooMuch = bytes > partitionBytes;
+  const single = alone(row) || (apart && tooMuch);
+  const waits = filled.rows === 0 ? single && apart : single || tooMuch || filled.rows >= rowsOf(row.shard);
+  if (waits) {
     filled.full = true;
     return false;
   }

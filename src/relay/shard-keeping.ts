@@ -15,6 +15,8 @@ export class ShardKeeping {
   readonly #ending = new AbortController();
   #beats: Promise<void> = Promise.resolve();
   #beating: Promise<unknown> = Promise.resolve();
+  /** The beat that follows the one under way, for all who ask meanwhile. */
+  #nextBeat: Promise<void> | null = null;
   #openFailures = 0;
   /** Exactly once: our transactional id is open, and every predecessor of it is fenced. */
   #opened = false;
@@ -43,9 +45,10 @@ export class ShardKeeping {
     this.#sent = this.#context.options.delivery === 'exactly-once';
   }
 
-  /** A send failed: exactly once, whatever the topic holds now is to be read before anything else is sent. */
+  /** A send failed: exactly once, unless all that it did is known, what the topic holds is read before anything else is sent. */
   sendFailed(): void {
-    if (this.#context.options.delivery === 'exactly-once') this.#opened = false;
+    const { options, transactions } = this.#context;
+    if (options.delivery === 'exactly-once' && !transactions.isOpen) this.#opened = false;
   }
 
   /**
@@ -113,11 +116,17 @@ export class ShardKeeping {
     }
   }
 
-  /** One at a time: resolves after a beat that began after the call. */
+  /** One at a time: resolves after a beat that began after the call. Those who wait for one that has not begun share it. */
   async #beatOnce(): Promise<void> {
-    const beat = this.#beating.then(() => this.#applyBeat());
-    this.#beating = beat.catch(() => undefined);
-    return beat;
+    if (this.#nextBeat === null) {
+      const beat = this.#beating.then(() => {
+        this.#nextBeat = null;
+        return this.#applyBeat();
+      });
+      this.#nextBeat = beat;
+      this.#beating = beat.catch(() => undefined);
+    }
+    return this.#nextBeat;
   }
 
   async #applyBeat(): Promise<void> {

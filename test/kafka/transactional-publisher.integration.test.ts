@@ -4,7 +4,11 @@ import { afterEach, beforeEach, describe, expect, inject, it, test, vi } from 'v
 import type { SessionId } from '../../src/genesis/ids.ts';
 import { CommittedRecords } from '../../src/kafka/committed-records.ts';
 import { ensureTopic } from '../../src/kafka/topic.ts';
-import { TRANSACTION_TIMEOUT } from '../../src/kafka/transactional-client.ts';
+import {
+  TRANSACTION_TIMEOUT,
+  TransactionalClient,
+  type OpenTransaction,
+} from '../../src/kafka/transactional-client.ts';
 import { KafkaTransactionalPublisher } from '../../src/kafka/transactional-publisher.ts';
 import { PublisherUnavailable, type OutgoingRecord } from '../../src/relay/ports.ts';
 import { startTcpProxy } from '../relay/tcp-proxy.ts';
@@ -49,6 +53,25 @@ async function committed(): Promise<(string | null)[]> {
 
 async function end(partition: number): Promise<bigint> {
   return (await reader.range(partition)).end;
+}
+
+/** Puts something in the way of the transaction that begins next. */
+function changeNextTransaction(change: {
+  readonly send?: () => Promise<never>;
+  readonly abort?: (rollBack: () => Promise<void>) => Promise<void>;
+}): void {
+  const begin = vi.spyOn(TransactionalClient.prototype, 'begin');
+  begin.mockImplementationOnce(async function (this: TransactionalClient): Promise<OpenTransaction> {
+    begin.mockRestore();
+    const transaction = await this.begin();
+    const { send, abort } = change;
+    if (send !== undefined) transaction.send = send;
+    if (abort !== undefined) {
+      const rollBack = transaction.abort.bind(transaction);
+      transaction.abort = () => abort(rollBack);
+    }
+    return transaction;
+  });
 }
 
 const kinds = (outcomes: readonly { readonly kind: string }[]) => outcomes.map(({ kind }) => kind);
@@ -105,14 +128,37 @@ describe('a transaction', () => {
     await expect.poll(committed).toEqual(['c']);
   });
 
-  it('is rolled back when one of its partitions is refused', async () => {
-    const outcomes = await publisher.send([record(0, 'a'), record(1, TOO_LARGE), record(1, 'b'), record(2, 'c')]);
-    expect(kinds(outcomes)).toEqual(['rolled-back', 'refused', 'refused', 'rolled-back']);
-    expect(outcomes[1]).toMatchObject({ error: expect.stringContaining('MESSAGE_TOO_LARGE') as string });
+  it('is rolled back when one of its partitions is refused, and the next one may follow', async () => {
+    for (const round of ['1', '2', '3']) {
+      expect(kinds(await publisher.send([record(1, `before ${round}`)]))).toEqual(['acknowledged']);
+      const outcomes = await publisher.send([record(0, 'a'), record(1, TOO_LARGE), record(1, 'b'), record(2, 'c')]);
+      expect(kinds(outcomes)).toEqual(['rolled-back', 'refused', 'refused', 'rolled-back']);
+      expect(outcomes[1]).toMatchObject({ error: expect.stringContaining('MESSAGE_TOO_LARGE') as string });
+      expect(publisher.isOpen).toBe(true);
+    }
+    expect(kinds(await publisher.send([record(0, 'a'), record(1, 'b'), record(2, 'c')]))).toEqual([
+      'acknowledged',
+      'acknowledged',
+      'acknowledged',
+    ]);
+    await expect.poll(committed).toEqual(['a', 'before 1', 'before 2', 'before 3', 'b', 'c']);
+  });
+
+  it('is not gone on with when some of it is unknown', async () => {
+    changeNextTransaction({ send: () => Promise.reject(new Error('no answer')) });
+    expect(kinds(await publisher.send([record(0, 'a')]))).toEqual(['unavailable']);
+    expect(publisher.isOpen).toBe(false);
+    expect(await publisher.send([record(0, 'a')])).toMatchObject([{ kind: 'unavailable', scope: 'cluster' }]);
+  });
+
+  it('is not gone on with when the broker does not confirm that it is rolled back', async () => {
+    changeNextTransaction({ abort: () => Promise.reject(new Error('no answer')) });
+    expect(kinds(await publisher.send([record(0, 'a'), record(1, TOO_LARGE)]))).toEqual(['rolled-back', 'refused']);
+    expect(publisher.isOpen).toBe(false);
     await publisher.open(topic, signal);
-    expect(await committed()).toEqual([]);
-    expect(kinds(await publisher.send([record(0, 'a'), record(2, 'c')]))).toEqual(['acknowledged', 'acknowledged']);
-    await expect.poll(committed).toEqual(['a', 'c']);
+    expect(publisher.isOpen).toBe(true);
+    expect(kinds(await publisher.send([record(0, 'b')]))).toEqual(['acknowledged']);
+    await expect.poll(committed).toEqual(['b']);
   });
 
   it('leaves out the partition of a record that cannot be encoded', async () => {
@@ -163,6 +209,20 @@ describe('two publishers with one transactional id', () => {
     expect(kinds(outcomes)).toEqual(['fenced', 'fenced']);
     expect(kinds(await newer.send([record(0, 'c')]))).toEqual(['acknowledged']);
     await expect.poll(committed).toEqual(['c']);
+  });
+
+  it('the older does not go on after a refusal, and the newer stays the only one', async () => {
+    // Between the broker's rollback and the next epoch.
+    changeNextTransaction({
+      abort: async (rollBack) => {
+        await rollBack();
+        await newer.open(topic, signal);
+      },
+    });
+    expect(kinds(await publisher.send([record(0, 'a'), record(1, TOO_LARGE)]))).toEqual(['rolled-back', 'refused']);
+    expect(publisher.isOpen).toBe(false);
+    expect(kinds(await newer.send([record(0, 'b')]))).toEqual(['acknowledged']);
+    await expect.poll(committed).toEqual(['b']);
   });
 
   it('who fences another id rolls back at once what it has open', async () => {

@@ -1,26 +1,9 @@
 import { expect, test } from 'vitest';
-import type { EventId, SessionId } from '../../src/genesis/ids.ts';
 import type { ClaimedRow } from '../../src/relay/ports.ts';
 import { largestOf, RowQueue, type SendBounds } from '../../src/relay/row-queue.ts';
+import { claimedRow as row } from './claimed-row.ts';
 
-function row(id: number, shard: number, payload = 'x', retryCount = 0): ClaimedRow {
-  return {
-    id,
-    eventId: `event-${id}` as EventId,
-    topic: 'events',
-    key: `session-${id}` as SessionId,
-    shard,
-    sequence: 1,
-    payload,
-    headers: {},
-    retryCount,
-    maxRetries: 3,
-    createdAt: 0,
-    held: false,
-  };
-}
-
-const WIDE: SendBounds = { partitionBytes: 1_000_000, rowsOf: () => Infinity, alone: () => false };
+const WIDE: SendBounds = { partitionBytes: 1_000_000, rowsOf: () => Infinity, alone: () => false, apart: false };
 
 function sends(rows: readonly ClaimedRow[], bounds: Partial<SendBounds> = {}): number[][] {
   const queue = new RowQueue();
@@ -61,6 +44,12 @@ test('while a refused row is looked for, a shard sends few', () => {
 test('a row that was refused is alone in its partition', () => {
   const alone = ({ retryCount }: ClaimedRow) => retryCount > 0;
   expect(sends([row(1, 0), row(2, 0, 'x', 1), row(3, 0), row(4, 1)], { alone })).toEqual([[1, 4], [2], [3]]);
+});
+
+test('where a refusal concerns all that is sent with it, a row that may be refused goes by itself, after the others', () => {
+  const alone = ({ retryCount }: ClaimedRow) => retryCount > 0;
+  const rows = [row(1, 0, 'x', 1), row(2, 0), row(3, 1), row(4, 2, 'x', 2), row(5, 1, 'x'.repeat(5_000)), row(6, 1)];
+  expect(sends(rows, { alone, apart: true, partitionBytes: 1_000 })).toEqual([[3], [1], [2], [4], [5], [6]]);
 });
 
 test('the largest row is the likeliest to be too large', () => {

@@ -18,6 +18,9 @@ export function measuredPublisher(publisher: Publisher, meter: RelayMetrics): Pu
 export function measuredTransactions(publisher: TransactionalPublisher, meter: RelayMetrics): TransactionalPublisher {
   return {
     ...measuredPublisher(publisher, meter),
+    get isOpen() {
+      return publisher.isOpen;
+    },
     open: (transactionalId, signal) => publisher.open(transactionalId, signal),
     fence: (transactionalId, signal) => publisher.fence(transactionalId, signal),
   };

@@ -30,6 +30,9 @@ export function tracedPublisher(publisher: Publisher, spans: Spans): Publisher {
 export function tracedTransactions(publisher: TransactionalPublisher, spans: Spans): TransactionalPublisher {
   return {
     ...tracedPublisher(publisher, spans),
+    get isOpen() {
+      return publisher.isOpen;
+    },
     open: (transactionalId, signal) => publisher.open(transactionalId, signal),
     fence: (transactionalId, signal) => publisher.fence(transactionalId, signal),
   };

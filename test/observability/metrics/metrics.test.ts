@@ -174,11 +174,16 @@ describe('a relay', () => {
       open: async (id) => void calls.push(`open ${id}`),
       fence: async (id) => void calls.push(`fence ${id}`),
       close: async () => void calls.push('close'),
+      get isOpen() {
+        return calls.length === 1;
+      },
     };
     const measured = measuredTransactions(publisher, meter);
     expect(await measured.send([])).toBe(outcomes);
+    expect(measured.isOpen).toBe(false);
     const { signal } = new AbortController();
     await measured.open('one', signal);
+    expect(measured.isOpen).toBe(true);
     await measured.fence('other', signal);
     await measured.close();
     expect(calls).toEqual(['open one', 'fence other', 'close']);

@@ -137,11 +137,16 @@ it('transactions are opened and fenced, and closed, as before', async () => {
       close: async () => void calls.push('close'),
       open: async (id) => void calls.push(`open ${id}`),
       fence: async (id) => void calls.push(`fence ${id}`),
+      get isOpen() {
+        return calls.length === 1;
+      },
     },
     spans,
   );
   const { signal } = new AbortController();
+  expect(traced.isOpen).toBe(false);
   await traced.open('a', signal);
+  expect(traced.isOpen).toBe(true);
   await traced.fence('b', signal);
   expect(await traced.send([record(SAMPLED)])).toEqual([acknowledged]);
   await traced.close();

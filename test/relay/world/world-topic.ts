@@ -36,6 +36,11 @@ export interface TopicMishaps {
   readonly untilCommitted: () => Promise<void>;
 }
 
+interface Producer {
+  readonly id: string;
+  readonly epoch: number;
+}
+
 interface Transaction {
   epoch: number;
   open: Entry[];
@@ -82,8 +87,11 @@ export class WorldTopic {
   }
 
   transactional(): TransactionalPublisher {
-    let own: { readonly id: string; readonly epoch: number } | null = null;
+    let own: Producer | null = null;
     return {
+      get isOpen() {
+        return own !== null;
+      },
       open: async (id) => {
         await this.#mishaps.delay();
         if (this.#mishaps.outage()) throw new PublisherUnavailable('away');
@@ -96,11 +104,12 @@ export class WorldTopic {
       },
       send: async (records, hooks) => {
         const producer = own;
-        // After any error it must be opened anew.
         own = null;
         if (producer === null) throw new Error('send without open');
         const outcomes = await this.#transact(records, producer, hooks);
         if (outcomes.every(({ kind }) => kind === 'acknowledged')) own = producer;
+        // After any error but a refusal it must be opened anew.
+        else if (outcomes.some(({ kind }) => kind === 'refused')) own = await this.#goOn(producer, outcomes);
         return outcomes;
       },
       close: async () => {
@@ -147,9 +156,18 @@ export class WorldTopic {
     return transaction.epoch;
   }
 
+  /** What was refused is rolled back in an orderly way, unless somebody has fenced the producer, or nobody answers. */
+  async #goOn({ id, epoch }: Producer, outcomes: readonly RecordOutcome[]): Promise<Producer | null> {
+    if (outcomes.some(({ kind }) => kind !== 'refused' && kind !== 'rolled-back') || this.#mishaps.outage())
+      return null;
+    await this.#mishaps.delay();
+    if (this.#ids.get(id)?.epoch !== epoch) return null;
+    return { id, epoch: await this.#initialise(id) };
+  }
+
   async #transact(
     records: readonly OutgoingRecord[],
-    { id, epoch }: { readonly id: string; readonly epoch: number },
+    { id, epoch }: Producer,
     hooks: SendHooks | undefined,
   ): Promise<RecordOutcome[]> {
     await this.#ids.get(id)?.ending;
@@ -192,10 +210,7 @@ export class WorldTopic {
     });
   }
 
-  async #produce(
-    records: readonly OutgoingRecord[],
-    producer: { readonly id: string; readonly epoch: number } | null,
-  ): Promise<RecordOutcome[]> {
+  async #produce(records: readonly OutgoingRecord[], producer: Producer | null): Promise<RecordOutcome[]> {
     await this.#mishaps.delay();
     const transaction = producer === null ? null : this.#ids.get(producer.id);
     if (producer !== null && transaction?.epoch !== producer.epoch) return records.map(() => FENCED);
