@@ -1,6 +1,6 @@
 import { median } from '../median.ts';
 import { barChart, lineChart, stack } from '../plot.ts';
-import type { Offered } from './open-loop.ts';
+import type { Offered, ReferenceAtHalf } from './open-loop.ts';
 import type { OpenLoopFigures, Percentiles } from './open-loop-load.ts';
 
 /** What is asked for: milliseconds at half of the maximum, and a share of the maximum at twice as much. */
@@ -13,6 +13,12 @@ export function tellHalf(half: Offered): void {
   tellOffered('half of the maximum', half);
   console.log(`  latency from when it was due: ${inWords(latency)}`);
   console.log(`  p99 below ${TARGETS.p99} ms: ${verdict(latency.p99 < TARGETS.p99)}`);
+}
+
+/** What of the latency is the machine's and the database's own. */
+export function tellReference({ perSecond, seconds, p50, p99, max }: ReferenceAtHalf): void {
+  console.log(`\npgbench, textbook, at half of its maximum: ${Math.round(perSecond)}/s for ${seconds} s`);
+  console.log(`  latency from when it was due: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}`);
 }
 
 /** @param maximum Accepted commands per second in a closed loop. */

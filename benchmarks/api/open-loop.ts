@@ -9,12 +9,14 @@ import { saveChart } from '../plot.ts';
 import { applyLoad, COMMAND_BODY, spent, type LoadFigures } from './load.ts';
 import type { OpenLoopFigures } from './open-loop-load.ts';
 import { startGenerator } from './open-loop-process.ts';
-import { chartOf, tellHalf, tellTwice } from './open-loop-report.ts';
+import { chartOf, tellHalf, tellReference, tellTwice } from './open-loop-report.ts';
 import { watchApi, type Observation } from './open-loop-watch.ts';
+import { createReference, type ReferenceLatency } from './reference.ts';
 import { pathOfProgram } from './run-program.ts';
 import { openStage, type Stage } from './stage.ts';
 
-export const OPEN_LOOP_USAGE = `npm run bench -- api open-loop   commands at a constant rate, whatever is answered: at half of the maximum, then at twice the maximum
+export const OPEN_LOOP_USAGE = `npm run bench -- api open-loop   commands at a constant rate, whatever is answered: at half of the maximum, then at twice the
+                                  maximum; pgbench's textbook transaction at half of its own in between
        --seconds N       of each (30)
        --maximum N       accepted commands per second that are possible (default: measured before, after 15 s that do not count, and after by wrk, 5 s each,
                          64 and 256 connections that send their next command when the last was answered)
@@ -27,6 +29,7 @@ export const OPEN_LOOP_USAGE = `npm run bench -- api open-loop   commands at a c
 const SESSIONS = 2_000;
 const CLOSED_LOOP = { connections: [64, 256], seconds: 5 };
 const CONNECTIONS_AT_HALF = 256;
+const REFERENCE_CONNECTIONS = 64;
 /** Seconds that are not counted: code and plans are cold, and the first seconds of a virtual machine are quicker than what it can keep up. */
 const WARM_UP = 15;
 
@@ -76,6 +79,7 @@ export async function benchmarkOpenLoop(args: readonly string[]): Promise<void> 
   if (options === null) return;
   // What is missing is told before anything is started.
   if (options.maximum === null) pathOfProgram('wrk');
+  pathOfProgram('pgbench');
   await runClosing(async (closing, folder) => {
     const stage = await openStage(closing, { folder, sessions: SESSIONS, env: options.env, nodeOptions: [] });
     await measure(closing, stage, options);
@@ -92,13 +96,17 @@ async function measure(closing: Closing, stage: Stage, options: Options): Promis
   }
   const half = await offer(closing, stage, { ...load, rate: before / 2, connections: CONNECTIONS_AT_HALF });
   tellHalf(half);
+  const reference = await referenceAtHalf(stage, seconds);
+  tellReference(reference);
   const twice = await offer(closing, stage, { ...load, rate: before * 2, connections });
   // The machine may have become slower or faster meanwhile.
   const after = options.maximum ?? (await closedLoop(stage, false));
   const maximum = (before + after) / 2;
   tellTwice(twice, maximum);
   const machine = await describeMachine(stage.databaseUrl);
-  console.log(JSON.stringify({ benchmark: 'api', part: 'open-loop', maximum, before, after, half, twice, machine }));
+  console.log(
+    JSON.stringify({ benchmark: 'api', part: 'open-loop', maximum, before, after, half, reference, twice, machine }),
+  );
   if (options.plot !== null) saveChart(options.plot, chartOf(half, twice, maximum));
 }
 
@@ -146,6 +154,23 @@ async function offer(closing: Closing, stage: Stage, load: Load): Promise<Offere
     await Promise.allSettled([observing]);
     await generator.stop();
   }
+}
+
+/** pgbench at half of what it reaches. */
+export interface ReferenceAtHalf extends ReferenceLatency {
+  readonly perSecond: number;
+  readonly seconds: number;
+}
+
+/** What the same machine makes of the textbook transaction at half of its maximum, in the same minutes. */
+async function referenceAtHalf(stage: Stage, seconds: number): Promise<ReferenceAtHalf> {
+  const target = { url: stage.referenceUrl, postmaster: stage.postmaster };
+  const reference = await createReference(stage.databaseUrl, target, stage.folder);
+  await reference.run('textbook', REFERENCE_CONNECTIONS, WARM_UP);
+  const most = await reference.run('textbook', REFERENCE_CONNECTIONS, CLOSED_LOOP.seconds);
+  await checkpoint(stage.referenceUrl);
+  const perSecond = most.perSecond / 2;
+  return { perSecond, seconds, ...(await reference.runAtRate(perSecond, REFERENCE_CONNECTIONS, seconds)) };
 }
 
 /** What the load before left to be written to disk is not charged to the next one. */

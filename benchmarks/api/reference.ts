@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { percentile } from '../../faults/percentile.ts';
 import { oneStatementScript, textbookScript, type RowTexts } from '../textbook/script.ts';
 import { cpuOfEndedPrograms, cpuOfFamily } from './cpu.ts';
 import { runProgram } from './run-program.ts';
@@ -8,6 +9,15 @@ import { runProgram } from './run-program.ts';
 /** pgbench with the transactions that the API is compared with. */
 export interface Reference {
   run(script: 'textbook' | 'one-statement', connections: number, seconds: number): Promise<ReferenceFigures>;
+  /** The textbook transaction, so many times per second, whenever the last ones end. */
+  runAtRate(rate: number, connections: number, seconds: number): Promise<ReferenceLatency>;
+}
+
+/** Milliseconds, from when a transaction was due. */
+export interface ReferenceLatency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 export interface ReferenceFigures {
@@ -40,14 +50,17 @@ export async function createReference(source: string, target: Target, folder: st
   const connection = `host=${hostname} port=${port} user=${username} password=${password} dbname=${pathname.slice(1)}`;
   const spent = () => ({ postgres: cpuOfFamily(target.postmaster), load: cpuOfEndedPrograms() });
   let runs = 0;
+  const pgbench = (script: keyof typeof files, connections: number, seconds: number, ...more: readonly string[]) => {
+    const start = runs * VERSIONS_PER_RUN;
+    runs += 1;
+    const threads = Math.min(2, connections);
+    const flags = ['-n', '-M', 'prepared', '-D', `n=${start}`, '-c', connections, '-j', threads, '-T', seconds];
+    return runProgram('pgbench', [...flags.map(String), ...more, '-f', files[script], connection]);
+  };
   return {
     async run(script, connections, seconds) {
-      const start = runs * VERSIONS_PER_RUN;
-      runs += 1;
-      const threads = Math.min(2, connections);
-      const flags = ['-n', '-M', 'prepared', '-D', `n=${start}`, '-c', connections, '-j', threads, '-T', seconds];
       const before = spent();
-      const output = await runProgram('pgbench', [...flags.map(String), '-f', files[script], connection]);
+      const output = await pgbench(script, connections, seconds);
       const figure = (pattern: RegExp): number => Number(pattern.exec(output)?.[1]);
       const perSecond = figure(/tps = ([\d.]+)/u);
       const transactions = figure(/actually processed: (\d+)/u);
@@ -57,7 +70,20 @@ export async function createReference(source: string, target: Target, folder: st
       const cpu = { postgres: each('postgres'), load: each('load') };
       return { perSecond, latency: (connections / perSecond) * 1_000, cpu };
     },
+    async runAtRate(rate, connections, seconds) {
+      const log = join(folder, `pgbench-${runs}`);
+      await pgbench('textbook', connections, seconds, '-R', String(rate), '-l', `--log-prefix=${log}`);
+      return latencyOf(globSync(`${log}.*`).map((file) => readFileSync(file, 'utf8')));
+    },
   };
+}
+
+/** Of pgbench's logs: a line for each transaction, the third column its microseconds; at a rate, from when it was due. */
+function latencyOf(logs: readonly string[]): ReferenceLatency {
+  const lines = logs.flatMap((log) => log.trimEnd().split('\n'));
+  const sorted = lines.map((line) => Number(line.split(' ')[2]) / 1_000).toSorted((one, other) => one - other);
+  if (sorted[0] === undefined || sorted.some(Number.isNaN)) throw new Error('pgbench logged no transactions');
+  return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), max: sorted.at(-1) ?? 0 };
 }
 
 async function textsOfACommand(source: string): Promise<RowTexts> {
