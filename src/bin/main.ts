@@ -5,11 +5,19 @@ import { version } from './version.ts';
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
+/** As shells tell a program that was ended by SIGPIPE, which Node ignores. */
+const BROKEN_PIPE = 141;
 
 /** Loaded when it is called: most sub-commands run no service. */
 const actions: Actions = {
   run: async (serviceType) => (await import('./run.ts')).run(serviceType, process.env),
 };
+
+// `genesis outbox list | head`: whoever closes the pipe has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(BROKEN_PIPE);
+});
 
 try {
   const program = await createProgram(actions, process.env, version, process.argv[2]);
