@@ -94,13 +94,12 @@ export class TransactionalClient {
    * @throws the client's errors: whether it was rolled back is unknown then, but it was not committed
    */
   async goOn(transaction: OpenTransaction): Promise<void> {
-    await transaction.abort();
     const { producerId, producerEpoch } = this.producer;
+    // Without these the broker would make it the newest producer, whoever has fenced it.
+    if (producerId === undefined || producerEpoch === undefined) throw new Error('the producer has lost its identity');
+    await transaction.abort();
     const next = await this.producer.beginTransaction();
-    await this.producer.initIdempotentProducer({
-      ...(producerId === undefined ? {} : { producerId }),
-      ...(producerEpoch === undefined ? {} : { producerEpoch }),
-    });
+    await this.producer.initIdempotentProducer({ producerId, producerEpoch });
     await next.cancel();
   }
 

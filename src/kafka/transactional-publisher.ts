@@ -195,8 +195,9 @@ export class KafkaTransactionalPublisher implements TransactionalPublisher {
     try {
       await this.#within(client, client.goOn(transaction), hooks);
       return { goesOn: true, answerOf };
-    } catch {
-      return failed(answerOf);
+    } catch (error) {
+      const fenced = fencedBy(error);
+      return failed(fenced === null ? answerOf : () => fenced);
     }
   }
 

@@ -77,7 +77,9 @@ export class Drain {
     const batch = this.#queue.take({
       partitionBytes: await this.#sendLimit.bytes(),
       rowsOf: (shard) => shards.get(shard)?.cap ?? Infinity,
-      alone: ({ id, retryCount, shard }) => retryCount > 0 || shards.get(shard)?.suspect === id,
+      // The marker of an event that was refused is small: it is not.
+      alone: ({ id, payload, retryCount, shard }) =>
+        (retryCount > 0 && payload !== null) || shards.get(shard)?.suspect === id,
       apart: options.delivery === 'exactly-once',
     });
     if (batch.length === 0) {

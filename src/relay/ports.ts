@@ -281,7 +281,7 @@ export interface Publisher {
 /** A publisher whose sends are transactions. */
 export interface TransactionalPublisher extends Publisher {
   /**
-   * Whether the next send may follow: what became of all before it is certain. False before `open`, and after a send that ended otherwise
+   * Whether the next send may follow: what became of all before it is certain. False before the first `open`, and after a send that ended otherwise
    * than acknowledged or, because a record was refused, rolled back by a broker that confirmed it: then it must be opened anew.
    */
   readonly isOpen: boolean;

@@ -219,7 +219,7 @@ describe('two publishers with one transactional id', () => {
         await newer.open(topic, signal);
       },
     });
-    expect(kinds(await publisher.send([record(0, 'a'), record(1, TOO_LARGE)]))).toEqual(['rolled-back', 'refused']);
+    expect(kinds(await publisher.send([record(0, 'a'), record(1, TOO_LARGE)]))).toEqual(['fenced', 'fenced']);
     expect(publisher.isOpen).toBe(false);
     expect(kinds(await newer.send([record(0, 'b')]))).toEqual(['acknowledged']);
     await expect.poll(committed).toEqual(['b']);
