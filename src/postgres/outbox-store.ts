@@ -138,7 +138,8 @@ class Claims {
     const rows = ordinaryRows(records);
     const bytes = rows.reduce((sum, { payload }) => sum + Buffer.byteLength(payload ?? ''), 0);
     const complete = rows.length < request.limit && bytes < MAX_CLAIM_BYTES;
-    const held = first.ready === true ? await this.#claimHeld(request, first.shards, new Set(rows.map(keyOf))) : [];
+    const wanted = request.held && first.ready === true;
+    const held = wanted ? await this.#claimHeld(request, first.shards, new Set(rows.map(keyOf))) : [];
     return { shards: first.shards, rows: held.length === 0 ? rows : [...rows, ...held], complete, horizon };
   }
 

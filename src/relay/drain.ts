@@ -72,7 +72,7 @@ export class Drain {
     this.#queue.drop((shard) => !active.has(shard) || !keeper.holds(shard));
     if (this.#queue.rows.length === 0) {
       await this.#markBesideClaim(signal);
-      await this.#claim();
+      await this.#claim(true);
     }
     const batch = this.#queue.take({
       partitionBytes: await this.#sendLimit.bytes(),
@@ -103,27 +103,31 @@ export class Drain {
     marked.catch(() => undefined);
   }
 
-  async #claim(): Promise<void> {
+  /** @param held Rows of sessions on hold, too. Without them what comes goes before the rows that wait. */
+  async #claim(held: boolean): Promise<void> {
     const { options, recorder, shards, work } = this.#context;
     work.begin();
     this.#more = false;
     const parts = recorder.full ? [] : shards.nextClaims();
     for (const part of parts) {
-      const cut = await this.#claimOf(part);
+      const { cut, rows } = await this.#claimOf(part, held);
       // Of the other part nothing is known.
-      this.#more = cut || (parts.length > 1 && this.#queue.rows.length > 0);
-      if (this.#queue.rows.length > 0) break;
+      this.#more = cut || (parts.length > 1 && rows > 0);
+      if (rows > 0) break;
     }
     // A claim that was cut says that there is a backlog: the next one is twice as large.
     const most = Math.max(options.batchMax, options.batchSize);
     this.#limit = this.#more ? Math.min(this.#limit * 2, most) : options.batchSize;
   }
 
-  /** Whether there is more than was claimed. */
-  async #claimOf(part: readonly OwnedShard[]): Promise<boolean> {
+  /** `cut`: there is more than was claimed. */
+  async #claimOf(
+    part: readonly OwnedShard[],
+    held: boolean,
+  ): Promise<{ readonly cut: boolean; readonly rows: number }> {
     const { keeper, membership, options, recorder, shards } = this.#context;
     const wanted = part.filter(({ shard }) => keeper.holds(shard));
-    if (wanted.length === 0) return false;
+    if (wanted.length === 0) return { cut: false, rows: 0 };
     const began = performance.now();
     const claim = await membership.store.claim({
       shards: wanted.map(({ shard }) => shard),
@@ -131,12 +135,14 @@ export class Drain {
       limit: this.#limit,
       exceptIds: this.#known().map(({ id }) => id),
       exceptSessions: recorder.exceptSessions,
+      held,
     });
     options.onClaim?.({ rows: claim.rows.length, milliseconds: performance.now() - began });
     assertOrder(claim.rows);
-    this.#queue.add(claim.rows);
+    if (held) this.#queue.add(claim.rows);
+    else this.#queue.addBefore(claim.rows);
     shards.noteClaim(claim, this.#known());
-    return !claim.complete || claim.rows.length >= this.#limit;
+    return { cut: !claim.complete || claim.rows.length >= this.#limit, rows: claim.rows.length };
   }
 
   /** Rows that are known and not settled. */
@@ -175,11 +181,15 @@ export class Drain {
     for (const one of meanwhile) if (one.status === 'rejected') throw one.reason;
   }
 
-  /** Under a backlog, or when a hint came, the next rows are read while a send is on its way, and those of the last one are marked. */
+  /**
+   * Under a backlog, or when a hint came, the next rows are read while a send is on its way, and those of the last one are marked.
+   * Rows of sessions on hold may go one by one for long: others go in between, each time that one of these was sent.
+   */
   async #prefetch(ready: Promise<void>): Promise<void> {
     await ready;
-    if (this.#queue.rows.length > 0 || !(this.#more || this.#context.work.hinted)) return;
-    await this.#claim();
+    if (!(this.#more || this.#context.work.hinted)) return;
+    if (this.#queue.rows.length === 0) await this.#claim(true);
+    else if (this.#queue.onlyHeld && this.#inFlight.some(({ held }) => held)) await this.#claim(false);
   }
 
   async #mark(signal: AbortSignal): Promise<void> {

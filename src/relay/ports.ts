@@ -60,6 +60,8 @@ export interface ClaimRequest {
   readonly exceptIds: readonly number[];
   /** Sessions of which nothing may be claimed now. */
   readonly exceptSessions: readonly SessionId[];
+  /** Rows of sessions on hold that may go on are wanted, too. */
+  readonly held: boolean;
 }
 
 export interface Claim {

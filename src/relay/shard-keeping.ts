@@ -238,7 +238,14 @@ export class ShardKeeping {
     const { shard, floor } = owned;
     const exceptIds = recorder.unmarked.map(({ row }) => row.id);
     const { exceptSessions } = recorder;
-    const claim = await membership.store.claim({ shards: [shard], floor, limit: 1, exceptIds, exceptSessions });
+    const claim = await membership.store.claim({
+      shards: [shard],
+      floor,
+      limit: 1,
+      exceptIds,
+      exceptSessions,
+      held: true,
+    });
     const row = claim.rows[0];
     // After that nobody would end it.
     if (signal.aborted) return;

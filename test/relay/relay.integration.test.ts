@@ -184,6 +184,41 @@ test('a hint is followed at once, long before the next poll', async () => {
   await untilSent(1);
 });
 
+/** Rows that the broker refused once and that may be tried again now, each with a successor. */
+async function insertRefused(keys: readonly string[]): Promise<void> {
+  await rig.insert(events(keys, 2));
+  await rig.database.query(
+    `UPDATE event_outbox SET retry_count = 1, scheduled_at = now() WHERE key = ANY ($1) AND sequence = 1`,
+    [keys],
+  );
+}
+
+test('exactly once: beside many that go one by one because they were refused, others go on', async () => {
+  const [refused, others] = [sessions(200), sessions(20)];
+  const sent = async (keys: readonly string[]) => {
+    const { rows } = await rig.database.query<{ count: number }>(
+      `SELECT count(*)::int FROM event_outbox WHERE status = 'SENT' AND key = ANY ($1)`,
+      [keys],
+    );
+    return rows[0]?.count ?? 0;
+  };
+  await insertRefused(refused);
+  const relay = rig.relay({ delivery: 'exactly-once', batchSize: 1_000 });
+  await relay.start();
+  await vi.waitFor(async () => expect(await sent(refused)).toBeGreaterThan(0), PATIENCE);
+  for (const sequence of upTo(10)) {
+    await rig.insert(others.map((session) => ({ session, sequence })));
+    rig.wakeup.notify();
+    await vi.waitFor(async () => expect(await sent(others)).toBe(sequence * others.length), PATIENCE);
+  }
+  expect(await sent(refused)).toBeLessThan(300);
+  await untilSent(600);
+  expect(relay.status()).toMatchObject({ retried: 0, failed: 0 });
+  const versions = versionsBySession(await rig.log());
+  for (const key of refused) expect(versions.get(key)).toEqual(upTo(2));
+  for (const key of others) expect(versions.get(key)).toEqual(upTo(10));
+});
+
 test('ordinary batches are cut by bytes, so that the broker refuses none', async () => {
   const keys = sessions(2);
   const send = vi.spyOn(KafkaPublisher.prototype, 'send');

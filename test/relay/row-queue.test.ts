@@ -63,3 +63,15 @@ test('rows of shards that are gone are forgotten', () => {
   queue.drop((shard) => shard === 0);
   expect(queue.rows.map(({ id }) => id)).toEqual([2]);
 });
+
+test('what is claimed later goes before rows of sessions on hold, but not before those of its own session', () => {
+  const queue = new RowQueue();
+  const [first, second] = [row(1, 0), row(2, 0)].map((one) => ({ ...one, held: true }));
+  if (first === undefined || second === undefined) throw new Error('there are two');
+  expect(queue.onlyHeld).toBe(false);
+  queue.add([first, second]);
+  expect(queue.onlyHeld).toBe(true);
+  queue.addBefore([row(3, 0), { ...row(4, 0), key: first.key, sequence: 2 }]);
+  expect(queue.rows.map(({ id }) => id)).toEqual([3, 1, 2, 4]);
+  expect(queue.onlyHeld).toBe(false);
+});

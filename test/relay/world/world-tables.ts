@@ -110,7 +110,7 @@ export class WorldTables {
     return { marked, locked };
   }
 
-  claim({ shards, floor, limit, exceptIds, exceptSessions }: ClaimRequest): Claim {
+  claim({ shards, floor, limit, exceptIds, exceptSessions, held: wanted }: ClaimRequest): Claim {
     const invisible = this.rows.find(({ visible }) => !visible);
     const excluded = new Set(exceptIds);
     const mine = (row: WorldRow) => {
@@ -119,7 +119,7 @@ export class WorldTables {
     const ordinary = this.rows.filter((row) => {
       return row.visible && row.status === 'PENDING' && row.id >= floor && mine(row) && !this.holds.has(row.session);
     });
-    const held = [...this.holds].flatMap(([session, hold]) => this.#ready(session, hold).filter(mine));
+    const held = (wanted ? [...this.holds] : []).flatMap(([session, hold]) => this.#ready(session, hold).filter(mine));
     return {
       shards,
       rows: [...ordinary.slice(0, limit).map(toClaimedRow), ...held.slice(0, limit).map(toHeldRow)],
