@@ -13,7 +13,7 @@ import { relayCheck } from './relay-check.ts';
 import { requireFreePort } from './require-free-port.ts';
 import { aborted, shutdownSignal } from './shutdown.ts';
 import { version } from './version.ts';
-import { keepYoungHeapSmall } from './young-heap.ts';
+import { keepHeapSmall } from './relay-heap.ts';
 
 /**
  * Runs the services of `serviceType` (null: what SERVICE_TYPE says) until a signal ends them.
@@ -22,7 +22,7 @@ import { keepYoungHeapSmall } from './young-heap.ts';
  */
 export async function run(serviceType: ServiceType | null, env: NodeJS.ProcessEnv): Promise<void> {
   const config = loadConfig(serviceType === null ? env : { ...env, SERVICE_TYPE: serviceType });
-  if (config.serviceType === 'message-relay') keepYoungHeapSmall();
+  if (config.serviceType === 'message-relay') keepHeapSmall();
   const signal = shutdownSignal();
   const readable = process.stdout.isTTY || config.database === null;
   const logger = createLogger({ level: config.logLevel, readable });
