@@ -73,7 +73,7 @@ export async function startApi({
     config: config.http,
     tokens: createTokenVerifier({ ...config.tokenRules, keys: tokenKeys }),
     commands,
-    overloaded: () => groupCommit.full,
+    queue: groupCommit,
     sessions: { read: (sessionId) => readSession(read, sessionId) },
     queries,
     operations: createOperations(createOperationsStore(read, pool, requestTimeout * TRANSACTION_SHARE)),

@@ -52,6 +52,7 @@ export class GroupCommit implements Service, CommandService {
   readonly #settings: GroupCommitSettings;
   readonly #logger: Logger;
   readonly #onCommit: () => void;
+  #onRoom: () => void = () => {};
   /** In the order in which they expire. */
   #queue: Waiting[] = [];
   readonly #deferred = new Map<Waiting, NodeJS.Timeout>();
@@ -76,9 +77,14 @@ export class GroupCommit implements Service, CommandService {
     return this.#queue.length + this.#deferred.size;
   }
 
-  /** What comes now is turned away. */
-  get full(): boolean {
-    return this.waiting >= this.#settings.queueMax;
+  /** Commands that the queue takes now; one more is refused. */
+  get room(): number {
+    return Math.max(0, this.#settings.queueMax - this.waiting);
+  }
+
+  /** @param listener Called whenever places in the queue have become free; takes the place of the one given before. Must not throw. */
+  whenRoom(listener: () => void): void {
+    this.#onRoom = listener;
   }
 
   start(): Promise<void> {
@@ -100,13 +106,22 @@ export class GroupCommit implements Service, CommandService {
 
   execute(request: CommandRequest): Promise<CommandOutcome> {
     if (!this.#accepting) return Promise.reject(stopping());
-    if (this.full) return Promise.reject(tooManyWaiting());
+    if (this.room === 0) return Promise.reject(tooManyWaiting());
     return new Promise((resolve, reject) => {
-      const expiresAt = performance.now() + this.#settings.queueTimeout;
-      this.#queue.push({ request, expiresAt, resolve, reject });
+      const expiresAt = performance.now() + this.#settings.queueTimeout - (request.waited ?? 0);
+      this.#enqueue({ request, expiresAt, resolve, reject });
       if (this.#running.size === 0 && this.#look === null) this.#pump();
       else this.#lookSoon();
     });
+  }
+
+  /** To its place: before those that expire later. */
+  #enqueue(waiting: Waiting): void {
+    const before = this.#queue.findLastIndex(({ expiresAt }) => expiresAt <= waiting.expiresAt);
+    if (before === this.#queue.length - 1) this.#queue.push(waiting);
+    else this.#queue.splice(before + 1, 0, waiting);
+    // The alarm may be set for those behind it.
+    if (before === -1) this.#clearAlarm();
   }
 
   /** Under load: once all that has arrived in this turn of the event loop is here. A transaction of one costs as much as one of ten. */
@@ -140,6 +155,7 @@ export class GroupCommit implements Service, CommandService {
       this.#running.set(run, batch.length);
     }
     this.#setAlarm();
+    if (this.room > 0) this.#onRoom();
   }
 
   /**
@@ -198,6 +214,7 @@ export class GroupCommit implements Service, CommandService {
     const now = performance.now();
     const alive = this.#queue.findIndex((waiting) => waiting.expiresAt > now);
     for (const waiting of this.#queue.splice(0, alive === -1 ? this.#queue.length : alive)) waiting.reject(expired());
+    this.#onRoom();
   }
 
   async #run(batch: readonly Waiting[]): Promise<void> {
@@ -251,13 +268,11 @@ export class GroupCommit implements Service, CommandService {
     const pause = DEFERRAL.min + Math.random() * (DEFERRAL.max - DEFERRAL.min);
     const requeue = () => {
       this.#deferred.delete(waiting);
-      if (waiting.expiresAt <= performance.now()) return waiting.reject(expired());
-      // Back to its place: those that came later expire later.
-      const later = this.#queue.findIndex((other) => other.expiresAt > waiting.expiresAt);
-      const at = later === -1 ? this.#queue.length : later;
-      this.#queue.splice(at, 0, waiting);
-      // The alarm may be set for those behind it.
-      if (at === 0) this.#clearAlarm();
+      if (waiting.expiresAt <= performance.now()) {
+        waiting.reject(expired());
+        return this.#onRoom();
+      }
+      this.#enqueue(waiting);
       this.#lookSoon();
     };
     this.#deferred.set(waiting, setTimeout(requeue, pause));

@@ -31,6 +31,8 @@ export interface CommandRequest {
   readonly expectedVersion: number | null;
   /** W3C trace context of the request, if it brought one. */
   readonly traceparent: string | null;
+  /** Milliseconds that it has waited to be looked at: they count as waited for a transaction. Absent: none. */
+  readonly waited?: number;
 }
 
 /** What an accepted command is answered with, now and on every retry with its key. */

@@ -3,6 +3,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { nothingHere, watchRoutes, type NoRoute } from './allowed-methods.ts';
 import { createAnswerTracker, type AnswerTracker } from './answer-tracker.ts';
 import { answerClientError } from './client-errors.ts';
+import { Door } from './door.ts';
 import { asGenesisError } from './error-translation.ts';
 import { registerEventRoutes } from './event-routes.ts';
 import { registerHealthRoutes } from './health-routes.ts';
@@ -28,11 +29,10 @@ import { GenesisError } from '../errors.ts';
 /** Milliseconds between looks for requests that are too slow. */
 const TIMEOUT_SWEEP = 1_000;
 /**
- * Share of REQUEST_TIMEOUT after which a command that finds the queue full is told so: as long as those in the queue may wait. Whoever
- * waits for the answer sends nothing else on the connection; told at once, some thousand clients would ask again faster than they can be
- * refused.
+ * Share of REQUEST_TIMEOUT that a command waits for a place in a full queue: half of what it may wait in all. Whoever waits for the answer
+ * sends nothing else on the connection; told at once, some thousand clients would ask again faster than they can be refused.
  */
-const TURN_AWAY_SHARE = 0.4;
+const DOOR_SHARE = 0.2;
 /** Longer than any URL that Node lets in: a long id is refused as no UUID, after authentication, as every other. */
 const NO_PARAM_LIMIT = 65_536;
 /** The only body that this API reads (RFC 8259 knows no parameters; `charset=utf-8` is common and true). */
@@ -67,7 +67,7 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
   if (dependencies.tracer !== undefined) traceRequests(app, dependencies.tracer);
   const noRoute = watchRoutes(app);
   app.addHook('onRequest', (request, _reply, done) => done(refusalBeforeRouting(request, noRoute)));
-  turnAway(app, dependencies);
+  keepDoor(app, dependencies);
   app.addHook('onResponse', (request, reply, done) => {
     logRequest(dependencies.logger, request, reply);
     measureAnswer(dependencies.meter, request, reply);
@@ -131,21 +131,33 @@ function refusalBeforeRouting(request: FastifyRequest, noRoute: NoRoute): Genesi
   return request.is404 ? noRoute(request.method, request.url) : undefined;
 }
 
-/**
- * Commands that would be turned away at the queue are, before their token and body cost what those need that are taken: an API that is
- * asked for twice what it can do must not spend its time on refusals.
- */
-function turnAway(app: FastifyInstance, dependencies: HttpDependencies): void {
-  const after = dependencies.config.requestTimeout * TURN_AWAY_SHARE;
+/** Commands that find the queue full wait for a place before their token and body cost anything: ADR 11. */
+function keepDoor(app: FastifyInstance, { queue, config, meter }: HttpDependencies): void {
+  if (queue === undefined) return;
+  const door = new Door(queue, { patience: config.requestTimeout * DOOR_SHARE });
+  meter?.watchDoor(door);
   app.addHook('onRequest', (request, _reply, done) => {
-    if (isTooMuch(dependencies, request)) setTimeout(() => done(tooManyWaiting()), after);
-    else done();
+    if (!isCommand(request)) return done();
+    door.come({
+      letIn(place) {
+        contextOf(request).place = place;
+        done();
+      },
+      turnAway: () => done(tooManyWaiting()),
+      get gone() {
+        return request.raw.destroyed;
+      },
+    });
+  });
+  app.addHook('onResponse', (request, _reply, done) => {
+    contextOf(request).place?.leave();
+    door.look();
+    done();
   });
 }
 
-function isTooMuch({ overloaded }: HttpDependencies, { method, routeOptions }: FastifyRequest): boolean {
-  if (method !== 'POST' || overloaded?.() !== true) return false;
-  return routeOptions.url === COMMANDS || routeOptions.url === SESSIONS;
+function isCommand({ method, routeOptions }: FastifyRequest): boolean {
+  return method === 'POST' && (routeOptions.url === COMMANDS || routeOptions.url === SESSIONS);
 }
 
 async function authenticate(tokens: TokenVerifier, request: FastifyRequest): Promise<void> {

@@ -8,6 +8,7 @@ import type { CommandType } from '../genesis/commands.ts';
 import type { SessionId } from '../genesis/ids.ts';
 import type { Session } from '../genesis/session.ts';
 import type { Operations } from '../outbox/operations/operations.ts';
+import type { CommandQueue } from './door.ts';
 import type { StreamLimits } from './event-streams.ts';
 import type { TokenVerifier } from './tokens.ts';
 
@@ -69,6 +70,8 @@ export interface HttpMeter {
   accepted(command: CommandType, replayed: boolean): void;
   /** @param command Null: it was refused before it was known which one. */
   refused(command: CommandType | null, code: ErrorCode): void;
+  /** Called once: whose line is to be told. */
+  watchDoor(door: { readonly waiting: number }): void;
 }
 
 /** A request that is part of a trace. */
@@ -109,8 +112,8 @@ export interface HttpDependencies {
   readonly config: HttpConfig;
   readonly tokens: TokenVerifier;
   readonly commands: CommandService;
-  /** Whether a command that comes now would only be turned away: then it is, before anything of it is read. Absent: never. */
-  readonly overloaded?: () => boolean;
+  /** What `commands` lets them wait in: while it is full they wait at the door. Absent: it is never full. */
+  readonly queue?: CommandQueue;
   readonly sessions: SessionReader;
   readonly queries: Queries;
   /** What operators do with the outbox and its relays. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { CommandType } from '../genesis/commands.ts';
 import type { CommandId, SessionId } from '../genesis/ids.ts';
+import type { Place } from './door.ts';
 import { pathOf } from './paths.ts';
 import type { RequestTrace, RequestTracer } from './ports.ts';
 import { parseTraceparent, type TraceContext } from './trace-context.ts';
@@ -22,6 +23,8 @@ export interface RequestContext {
   commandType: CommandType | null;
   /** It is answered by a stream of events. */
   streaming: boolean;
+  /** Its place at the queue of commands, once it has one. */
+  place: Place | null;
 }
 
 declare module 'fastify' {
@@ -78,5 +81,6 @@ function createContext(traceId: string, traceparent: string | null): RequestCont
     principal: null,
     commandType: null,
     streaming: false,
+    place: null,
   };
 }

@@ -112,6 +112,8 @@ async function execute(
   const commandId = newId() as CommandId;
   context.sessionId = sessionId;
   context.commandId = commandId;
+  // From here on it is counted by the queue.
+  context.place?.leave();
   const outcome = await commands.execute({
     commandId,
     sessionId,
@@ -120,6 +122,7 @@ async function execute(
     idempotencyKey: idempotencyOf(envelope),
     expectedVersion: ifMatch?.version ?? null,
     traceparent: context.traceparent,
+    waited: context.place?.waited ?? 0,
   });
   if (outcome.kind === 'refused') throw errorOfRefusal(outcome.refusal, command.type);
   meter?.accepted(command.type, outcome.replayed);

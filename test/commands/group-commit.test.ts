@@ -240,6 +240,51 @@ describe('the queue', () => {
     expect(states([...observed.slice(0, 3), later])).toEqual(['answered', 'answered', 'answered', 'answered']);
   });
 
+  it('tells how much room it has, and when there is more', async () => {
+    const rig = await aRig({ transactionsMax: 1, queueMax: 2 });
+    const told: number[] = [];
+    rig.commands.whenRoom(() => told.push(rig.commands.room));
+    const gate = holdAt(rig, 'commit');
+    times(3, create).map((request) => rig.execute(request));
+    await settle();
+    expect(rig.commands.room).toBe(0);
+    gate(1).open();
+    await settle();
+    expect([rig.commands.room, told.at(-1)]).toEqual([2, 2]);
+    rig.execute(create());
+    await vi.advanceTimersByTimeAsync(LIMITS.queueTimeout - 1);
+    expect(rig.commands.room).toBe(1);
+    told.length = 0;
+    await vi.advanceTimersByTimeAsync(1);
+    expect(told).toEqual([2]);
+  });
+
+  it('counts what a command has waited elsewhere', async () => {
+    const rig = await aRig({ transactionsMax: 1 });
+    holdAt(rig, 'commit');
+    rig.execute(create());
+    const young = rig.execute(create());
+    const old = rig.execute({ ...create(), waited: 500 });
+    await vi.advanceTimersByTimeAsync(LIMITS.queueTimeout - 501);
+    expect(states([young, old])).toEqual(['waits', 'waits']);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(states([young, old])).toEqual(['waits', 'failed']);
+    expect(old.error).toEqual(overloaded);
+  });
+
+  it('tells of the room that a deferred command leaves behind whose time is over', async () => {
+    const { rig, a } = await rigWith({ queueMax: 1 }, 1);
+    await vi.advanceTimersByTimeAsync(LIMITS.queueTimeout);
+    rig.store.hold(a);
+    const waiting = rig.execute(send(updateSession(), a));
+    await settle();
+    const told: number[] = [];
+    rig.commands.whenRoom(() => told.push(rig.commands.room));
+    await vi.advanceTimersByTimeAsync(LIMITS.queueTimeout + 20);
+    expect(waiting.state).toBe('failed');
+    expect(told.at(-1)).toBe(1);
+  });
+
   it('counts deferred commands', async () => {
     const { rig, a } = await rigWith({ queueMax: 1 }, 1);
     rig.store.hold(a);

@@ -27,6 +27,7 @@ function measuredApi(changes: Partial<HttpDependencies> = {}) {
       },
       accepted: (type, replayed) => commands.push(`${replayed ? 'replayed' : 'accepted'} ${type}`),
       refused: (type, code) => commands.push(`${type ?? '-'} ${code}`),
+      watchDoor: () => undefined,
     },
     ...changes,
   });

@@ -1,4 +1,4 @@
-import { Counter, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import { ERRORS, type ErrorCode } from '../../errors.ts';
 import { DURATIONS } from './buckets.ts';
 import { histogramFamily } from './distribution.ts';
@@ -11,13 +11,19 @@ const UNKNOWN = 'unknown';
 const FAILURES = Object.entries(ERRORS).flatMap(([code, { status }]) => (status >= 500 ? [code] : []));
 
 /** How long requests take, and what commands come to. */
-export function httpMetrics({ registry }: Metrics, commandTypes: readonly string[]) {
+export function httpMetrics(metrics: Metrics, commandTypes: readonly string[]) {
+  const { registry } = metrics;
   const registers = [registry];
   const durations = histogramFamily(registry, {
     name: 'genesis_http_request_duration_seconds',
     help: 'From the arrival of a request to the end of its answer; event streams, and what a client did not wait for, are not counted',
     labels: ['route', 'method', 'status'],
     buckets: DURATIONS,
+  });
+  const atTheDoor = new Gauge({
+    name: 'genesis_command_door_depth',
+    help: 'Commands that wait, not yet looked at, because the queue is full',
+    registers,
   });
   const { accepted, replayed, refused, failed } = commandCounters(registers, commandTypes);
   const children = {
@@ -34,6 +40,9 @@ export function httpMetrics({ registry }: Metrics, commandTypes: readonly string
     refused(type: string | null, code: ErrorCode): void {
       const counter = ERRORS[code].status < 500 ? refused : failed;
       counter.inc({ command_type: type ?? UNKNOWN, error_code: code });
+    },
+    watchDoor(door: { readonly waiting: number }): void {
+      metrics.onScrape(() => atTheDoor.set(door.waiting));
     },
   };
 }
