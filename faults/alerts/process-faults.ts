@@ -55,18 +55,26 @@ const leak: Fault = {
   },
 };
 
+/** Who waits at the door has a tenth of a second: not enough for all of 150 clients. */
+const SLOW_API = { COMMAND_BATCH_MAX: '1', COMMAND_TRANSACTIONS: '1', REQUEST_TIMEOUT: '0.5' };
+
 function overload(): Fault {
   const over = new AbortController();
   let flood: Promise<void> = Promise.resolve();
   return {
-    about: '150 clients send as fast as they are answered; COMMAND_QUEUE_MAX is 40',
+    about:
+      '150 clients send as fast as they are answered; COMMAND_QUEUE_MAX is 40, one command a transaction, REQUEST_TIMEOUT 0.5 s',
     alerts: ['GenesisCommandsOverloaded'],
     async strike(stage) {
+      await stage.stop('api');
+      await stage.start('api', { env: SLOW_API });
       flood = stage.clients.flood('commands', 150, over.signal);
     },
-    async heal() {
+    async heal(stage) {
       over.abort();
       await flood;
+      await stage.stop('api');
+      await stage.start('api');
     },
   };
 }

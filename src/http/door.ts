@@ -49,7 +49,7 @@ export class Door {
   readonly #queue: CommandQueue;
   readonly #patience: number;
   readonly #now: () => number;
-  #waiting: Waiting[] = [];
+  readonly #waiting: Waiting[] = [];
   /** Places that are kept, and since when; the oldest first. */
   readonly #kept = new Map<Place, number>();
   #alarm: NodeJS.Timeout | null = null;
