@@ -1,6 +1,6 @@
-import { median } from '../median.ts';
+import { mean, median } from '../median.ts';
 import { barChart, lineChart, stack } from '../plot.ts';
-import type { Offered, ReferenceAtHalf } from './open-loop.ts';
+import type { Offered, ReferenceAtHalf, Round } from './open-loop.ts';
 import type { OpenLoopFigures, Percentiles } from './open-loop-load.ts';
 
 /** What is asked for: milliseconds at half of the maximum, and a share of the maximum at twice as much. */
@@ -21,24 +21,54 @@ export function tellReference({ perSecond, seconds, p50, p99, max }: ReferenceAt
   console.log(`  latency from when it was due: p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}`);
 }
 
-/** @param maximum Accepted commands per second in a closed loop. */
-export function tellTwice(twice: Offered, maximum: number): void {
+export function tellTwice(round: Round): void {
+  const { twice } = round;
   const { figures, requestTimeout } = twice;
-  const goodput = goodputOf(twice);
   tellOffered('twice the maximum', twice);
   console.log(`  accepted ones, from when they were due: ${inWords(figures.accepted)}`);
   console.log(`  refused ones, from when they were due:  ${inWords(figures.refused)}`);
   console.log(
-    `  goodput ${Math.round(goodput)}/s of ${Math.round(maximum)}/s, ${percent(goodput / maximum)};` +
-      ` at least ${percent(TARGETS.goodput)}: ${verdict(goodput >= TARGETS.goodput * maximum)}`,
+    `  goodput ${Math.round(goodputOf(twice))}/s, ${percent(shareOf(round))} of ${Math.round(maximumOf(round))}/s,` +
+      ` the mean of the closed loops before it and after it`,
   );
   const { unanswered = 0, broken = 0 } = figures.answers;
-  const missed = figures.late + unanswered + broken;
   console.log(
     `  latest answer ${ms(figures.latest)} after its request was sent, deadline ${requestTimeout} ms;` +
-      ` late ${figures.late}, without an answer ${unanswered + broken}; none: ${verdict(missed === 0)}`,
+      ` late ${figures.late}, without an answer ${unanswered + broken}; none: ${verdict(missedOf(twice) === 0)}`,
   );
   tellMemory(twice);
+}
+
+/** What all rounds show together. */
+export function tellRounds(rounds: readonly Round[]): void {
+  const share = median(rounds.map(shareOf));
+  const missed = rounds.reduce((sum, { twice }) => sum + missedOf(twice), 0);
+  console.log(
+    `\ntwice the maximum, ${rounds.length} rounds: goodput ${rounds.map((round) => percent(shareOf(round))).join(', ')} of the maximum,` +
+      ` median ${percent(share)}; at least ${percent(TARGETS.goodput)}: ${verdict(share >= TARGETS.goodput)}`,
+  );
+  console.log(`  answers that were late or missing ${missed}; none: ${verdict(missed === 0)}`);
+}
+
+/** Of the closed loops before and after it: what is accepted at twice the maximum is worth as much as both are. */
+export function shareOf(round: Round): number {
+  return goodputOf(round.twice) / maximumOf(round);
+}
+
+/** The one whose share is in the middle: the better one of two. */
+export function middleOf(rounds: readonly Round[]): Round {
+  const middle = rounds.toSorted((a, b) => shareOf(a) - shareOf(b))[Math.floor(rounds.length / 2)];
+  if (middle === undefined) throw new Error('there are no rounds to choose from; run one at least');
+  return middle;
+}
+
+function maximumOf({ before, after }: Round): number {
+  return mean([before, after]);
+}
+
+function missedOf({ figures }: Offered): number {
+  const { unanswered = 0, broken = 0 } = figures.answers;
+  return figures.late + unanswered + broken;
 }
 
 /** Accepted commands per second while the load was on. */
@@ -81,7 +111,8 @@ function tellMemory({ observations, seconds }: Offered): void {
   );
 }
 
-export function chartOf(half: Offered, twice: Offered, maximum: number): string {
+export function chartOf(half: Offered, round: Round): string {
+  const { twice } = round;
   const each = ({ p50, p90, p99, p999, max }: Percentiles): readonly number[] => [p50, p90, p99, p999, max];
   return stack([
     barChart({
@@ -90,7 +121,7 @@ export function chartOf(half: Offered, twice: Offered, maximum: number): string 
       y: { label: 'ms from when it was due' },
       series: [{ name: 'all requests', data: each(half.figures.latency) }],
     }),
-    answersChart(twice, maximum),
+    answersChart(twice, maximumOf(round)),
     lineChart({
       title: 'Memory of the API at twice the maximum',
       x: { label: 'seconds' },

@@ -4,22 +4,24 @@ import pg from 'pg';
 import { VARIABLES } from '../../src/variables.ts';
 import { runClosing, type Closing } from '../closing.ts';
 import { describeMachine } from '../machine.ts';
+import { mean, median } from '../median.ts';
 import { positive, readOptions, settings, whole } from '../options.ts';
 import { saveChart } from '../plot.ts';
-import { applyLoad, COMMAND_BODY, spent, type LoadFigures } from './load.ts';
+import { applyLoad, COMMAND_BODY, spent } from './load.ts';
 import type { OpenLoopFigures } from './open-loop-load.ts';
 import { startGenerator } from './open-loop-process.ts';
-import { chartOf, tellHalf, tellReference, tellTwice } from './open-loop-report.ts';
+import { chartOf, middleOf, shareOf, tellHalf, tellReference, tellRounds, tellTwice } from './open-loop-report.ts';
 import { watchApi, type Observation } from './open-loop-watch.ts';
 import { createReference, type ReferenceLatency } from './reference.ts';
 import { pathOfProgram } from './run-program.ts';
 import { openStage, type Stage } from './stage.ts';
 
-export const OPEN_LOOP_USAGE = `npm run bench -- api open-loop   commands at a constant rate, whatever is answered: at half of the maximum, then at twice the
-                                  maximum; pgbench's textbook transaction at half of its own in between
+export const OPEN_LOOP_USAGE = `npm run bench -- api open-loop   commands at a constant rate, whatever is answered: at twice the maximum, which is measured before and
+                                  after each time, then at half of it; pgbench's textbook transaction at half of its own
        --seconds N       of each (30)
-       --maximum N       accepted commands per second that are possible (default: measured before, after 15 s that do not count, and after by wrk, 5 s each,
-                         64 and 256 connections that send their next command when the last was answered)
+       --rounds N        of twice the maximum (3)
+       --maximum N       accepted commands per second that are possible (default: measured, after 15 s that do not count, by wrk with 256 connections
+                         that send their next command when the last was answered)
        --connections N   kept open at twice the maximum (4096; at half of it 256). Fewer than COMMAND_QUEUE_MAX never fill the
                          queue: commands then wait in the load generator, and nothing is refused
        --plot FILE       charts of latency, answers and memory, as SVG
@@ -27,9 +29,10 @@ export const OPEN_LOOP_USAGE = `npm run bench -- api open-loop   commands at a c
 
 /** As many as for the closed loop, so that the rates compare. */
 const SESSIONS = 2_000;
-const CLOSED_LOOP = { connections: [64, 256], seconds: 5 };
+/** What takes the most out of the API in a closed loop, as `npm run bench -- api` shows. */
+const CLOSED_LOOP_CONNECTIONS = 256;
 const CONNECTIONS_AT_HALF = 256;
-const REFERENCE_CONNECTIONS = 64;
+const REFERENCE = { connections: 64, seconds: 5 };
 /** Seconds that are not counted: code and plans are cold, and the first seconds of a virtual machine are quicker than what it can keep up. */
 const WARM_UP = 15;
 
@@ -38,6 +41,7 @@ function parse(args: string[]) {
     args,
     options: {
       seconds: { type: 'string', default: '30' },
+      rounds: { type: 'string', default: '3' },
       maximum: { type: 'string' },
       connections: { type: 'string', default: '4096' },
       plot: { type: 'string' },
@@ -47,6 +51,7 @@ function parse(args: string[]) {
   const env = settings(values.env);
   return {
     seconds: whole('seconds', values.seconds),
+    rounds: whole('rounds', values.rounds),
     maximum: values.maximum === undefined ? null : positive('maximum', values.maximum),
     connections: whole('connections', values.connections),
     plot: values.plot === undefined ? null : resolve(values.plot),
@@ -86,44 +91,64 @@ export async function benchmarkOpenLoop(args: readonly string[]): Promise<void> 
   });
 }
 
+/** Twice the maximum, and the maximum before and after it: the machine may have become slower or faster meanwhile. */
+export interface Round {
+  /** Accepted commands per second in a closed loop. */
+  readonly before: number;
+  readonly twice: Offered;
+  readonly after: number;
+}
+
 async function measure(closing: Closing, stage: Stage, options: Options): Promise<void> {
-  const { seconds, connections, requestTimeout } = options;
-  const before = options.maximum ?? (await closedLoop(stage, true));
-  const load = { seconds, requestTimeout };
-  // Who tells the maximum leaves out the load that would have made it warm.
-  if (options.maximum !== null) {
-    await offer(closing, stage, { ...load, seconds: WARM_UP, rate: before / 2, connections: CONNECTIONS_AT_HALF });
-  }
-  const half = await offer(closing, stage, { ...load, rate: before / 2, connections: CONNECTIONS_AT_HALF });
+  const { seconds, requestTimeout } = options;
+  const rounds = await offerTwice(closing, stage, options);
+  const maximum = mean(rounds.flatMap(({ before, after }) => [before, after]));
+  tellRounds(rounds);
+  const half = await offer(closing, stage, {
+    seconds,
+    requestTimeout,
+    rate: maximum / 2,
+    connections: CONNECTIONS_AT_HALF,
+  });
   tellHalf(half);
   const reference = await referenceAtHalf(stage, seconds);
   tellReference(reference);
-  const twice = await offer(closing, stage, { ...load, rate: before * 2, connections });
-  // The machine may have become slower or faster meanwhile.
-  const after = options.maximum ?? (await closedLoop(stage, false));
-  const maximum = (before + after) / 2;
-  tellTwice(twice, maximum);
   const machine = await describeMachine(stage.databaseUrl);
+  const goodput = median(rounds.map(shareOf));
   console.log(
-    JSON.stringify({ benchmark: 'api', part: 'open-loop', maximum, before, after, half, reference, twice, machine }),
+    JSON.stringify({ benchmark: 'api', part: 'open-loop', maximum, goodput, rounds, half, reference, machine }),
   );
-  if (options.plot !== null) saveChart(options.plot, chartOf(half, twice, maximum));
+  if (options.plot !== null) saveChart(options.plot, chartOf(half, middleOf(rounds)));
+}
+
+async function offerTwice(closing: Closing, stage: Stage, options: Options): Promise<readonly Round[]> {
+  const { seconds, connections, requestTimeout, maximum } = options;
+  const load = { seconds, requestTimeout, connections };
+  if (maximum === null) await applyLoad(stage, CLOSED_LOOP_CONNECTIONS, WARM_UP);
+  else {
+    const warmUp = { rate: maximum / 2, seconds: WARM_UP, connections: CONNECTIONS_AT_HALF };
+    await offer(closing, stage, { ...load, ...warmUp });
+  }
+  const rounds: Round[] = [];
+  let before = maximum ?? (await closedLoop(stage, seconds));
+  for (let round = 0; round < options.rounds; round += 1) {
+    const twice = await offer(closing, stage, { ...load, rate: before * 2 });
+    const after = maximum ?? (await closedLoop(stage, seconds));
+    rounds.push({ before, twice, after });
+    tellTwice({ before, twice, after });
+    before = after;
+  }
+  return rounds;
 }
 
 /** The most that is accepted per second. */
-async function closedLoop(stage: Stage, isCold: boolean): Promise<number> {
-  if (isCold) await applyLoad(stage, Math.max(...CLOSED_LOOP.connections), WARM_UP);
+async function closedLoop(stage: Stage, seconds: number): Promise<number> {
   await checkpoint(stage.databaseUrl);
-  const runs: LoadFigures[] = [];
-  for (const connections of CLOSED_LOOP.connections) {
-    const run = await applyLoad(stage, connections, CLOSED_LOOP.seconds);
-    const { perSecond, p50, p99 } = run;
-    console.log(
-      `closed loop, ${connections} connections: ${Math.round(perSecond)}/s, p50 ${p50.toFixed(1)} p99 ${p99.toFixed(1)} ms`,
-    );
-    runs.push(run);
-  }
-  return Math.max(...runs.map(({ perSecond }) => perSecond));
+  const { perSecond, p50, p99 } = await applyLoad(stage, CLOSED_LOOP_CONNECTIONS, seconds);
+  console.log(
+    `\nclosed loop, ${CLOSED_LOOP_CONNECTIONS} connections: ${Math.round(perSecond)}/s, p50 ${p50.toFixed(1)} p99 ${p99.toFixed(1)} ms`,
+  );
+  return perSecond;
 }
 
 type Load = Pick<Offered, 'rate' | 'seconds' | 'connections' | 'requestTimeout'>;
@@ -166,11 +191,11 @@ export interface ReferenceAtHalf extends ReferenceLatency {
 async function referenceAtHalf(stage: Stage, seconds: number): Promise<ReferenceAtHalf> {
   const target = { url: stage.referenceUrl, postmaster: stage.postmaster };
   const reference = await createReference(stage.databaseUrl, target, stage.folder);
-  await reference.run('textbook', REFERENCE_CONNECTIONS, WARM_UP);
-  const most = await reference.run('textbook', REFERENCE_CONNECTIONS, CLOSED_LOOP.seconds);
+  await reference.run('textbook', REFERENCE.connections, WARM_UP);
+  const most = await reference.run('textbook', REFERENCE.connections, REFERENCE.seconds);
   await checkpoint(stage.referenceUrl);
   const perSecond = most.perSecond / 2;
-  return { perSecond, seconds, ...(await reference.runAtRate(perSecond, REFERENCE_CONNECTIONS, seconds)) };
+  return { perSecond, seconds, ...(await reference.runAtRate(perSecond, REFERENCE.connections, seconds)) };
 }
 
 /** What the load before left to be written to disk is not charged to the next one. */

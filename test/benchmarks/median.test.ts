@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { median } from '../../benchmarks/median.ts';
+import { mean, median } from '../../benchmarks/median.ts';
 
 test.each([
   [[], 0],
@@ -9,4 +9,9 @@ test.each([
   [[2446, 1415, 2142, 1743, 2121, 1914], 2017.5],
 ])('the median of %j is %d', (values, middle) => {
   expect(median(values)).toBe(middle);
+});
+
+test('the mean of some, and of none', () => {
+  expect(mean([1, 2, 6])).toBe(3);
+  expect(mean([])).toBe(0);
 });
