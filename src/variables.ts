@@ -54,7 +54,7 @@ export const VARIABLES = {
   COMMAND_QUEUE_MAX: {
     default: '2000',
     meaning:
-      'Most commands that wait for a transaction, 1–1000000; more wait at the door for a fifth of REQUEST_TIMEOUT, then get 503',
+      'Most commands that wait for a transaction, 1–1000000; more wait at the door for a fifth of REQUEST_TIMEOUT, 4 s at the most, then get 503',
   },
   JWT_SECRET: {
     default: null,

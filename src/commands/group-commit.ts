@@ -82,7 +82,7 @@ export class GroupCommit implements Service, CommandService {
     return Math.max(0, this.#settings.queueMax - this.waiting);
   }
 
-  /** @param listener Called whenever places in the queue have become free; takes the place of the one given before. Must not throw. */
+  /** @param listener Called when there may be room again, at least once for each place that has become free; takes the place of the one given before. Must not throw. */
   whenRoom(listener: () => void): void {
     this.#onRoom = listener;
   }

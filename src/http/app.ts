@@ -3,7 +3,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { nothingHere, watchRoutes, type NoRoute } from './allowed-methods.ts';
 import { createAnswerTracker, type AnswerTracker } from './answer-tracker.ts';
 import { answerClientError } from './client-errors.ts';
-import { Door } from './door.ts';
+import { Door, type Visitor } from './door.ts';
 import { asGenesisError } from './error-translation.ts';
 import { registerEventRoutes } from './event-routes.ts';
 import { registerHealthRoutes } from './health-routes.ts';
@@ -33,6 +33,8 @@ const TIMEOUT_SWEEP = 1_000;
  * sends nothing else on the connection; told at once, some thousand clients would ask again faster than they can be refused.
  */
 const DOOR_SHARE = 0.2;
+/** Milliseconds, at the most: less than a server that stops lets answers take, and than a body may, which nobody reads meanwhile. */
+const MOST_AT_DOOR = 4_000;
 /** Longer than any URL that Node lets in: a long id is refused as no UUID, after authentication, as every other. */
 const NO_PARAM_LIMIT = 65_536;
 /** The only body that this API reads (RFC 8259 knows no parameters; `charset=utf-8` is common and true). */
@@ -53,6 +55,7 @@ export function createApp(dependencies: HttpDependencies): HttpApp {
     const refusal = asGenesisError(error);
     failures.log(refusal, request);
     measureRefusal(dependencies.meter, request, refusal.code);
+    contextOf(request).place?.giveBack();
     return sendProblem(refusal, request, reply);
   };
   const app = createFastify(limits, answers, fail);
@@ -134,25 +137,24 @@ function refusalBeforeRouting(request: FastifyRequest, noRoute: NoRoute): Genesi
 /** Commands that find the queue full wait for a place before their token and body cost anything: ADR 11. */
 function keepDoor(app: FastifyInstance, { queue, config, meter }: HttpDependencies): void {
   if (queue === undefined) return;
-  const door = new Door(queue, { patience: config.requestTimeout * DOOR_SHARE });
+  const door = new Door(queue, { patience: Math.min(config.requestTimeout * DOOR_SHARE, MOST_AT_DOOR) });
   meter?.watchDoor(door);
-  app.addHook('onRequest', (request, _reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
     if (!isCommand(request)) return done();
-    door.come({
+    const context = contextOf(request);
+    const visitor: Visitor = {
+      connection: request.raw.socket,
       letIn(place) {
-        contextOf(request).place = place;
+        context.place = place;
+        // Whoever goes away gets no answer, so that nothing else of the request ends.
+        reply.raw.once('close', () => place.giveBack());
         done();
       },
       turnAway: () => done(tooManyWaiting()),
-      get gone() {
-        return request.raw.destroyed;
-      },
-    });
-  });
-  app.addHook('onResponse', (request, _reply, done) => {
-    contextOf(request).place?.leave();
-    door.look();
-    done();
+    };
+    door.come(visitor);
+    // While nobody reads the body it ends only with the connection.
+    if (context.place === null) request.raw.once('close', () => door.leave(visitor));
   });
 }
 

@@ -112,8 +112,7 @@ async function execute(
   const commandId = newId() as CommandId;
   context.sessionId = sessionId;
   context.commandId = commandId;
-  // From here on it is counted by the queue.
-  context.place?.leave();
+  context.place?.take();
   const outcome = await commands.execute({
     commandId,
     sessionId,

@@ -1,5 +1,7 @@
-import { expect, it } from 'vitest';
-import { COMMANDS, createApi, FEEDBACK, get, post, SESSIONS } from './api-harness.ts';
+import type { AddressInfo } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { acceptance, COMMANDS, createApi, FEEDBACK, get, HTTP, post, SESSIONS, tokenOf } from './api-harness.ts';
+import { connectRaw } from './raw-connection.ts';
 
 const WARN = 40;
 
@@ -63,6 +65,53 @@ it('gives the place of a request that is refused for itself to the next one', as
   queue.makeRoom(1);
   expect((await stranger).statusCode).toBe(401);
   expect((await author).statusCode).toBe(200);
+});
+
+it('counts a command at the queue once it is there, not at the door any more', async () => {
+  const queue = fullQueue();
+  queue.room = 2;
+  const never = new Promise<never>(() => {});
+  let count = 0;
+  const api = createApi({
+    queue,
+    commands: {
+      execute: async (request) => {
+        queue.room -= 1;
+        count += 1;
+        return count === 1 ? never : acceptance(request);
+      },
+    },
+  });
+  void post(api, COMMANDS, FEEDBACK);
+  await expect.poll(() => count).toBe(1);
+  expect((await post(api, COMMANDS, FEEDBACK)).statusCode).toBe(200);
+});
+
+it('gives the place of somebody who has gone to the next one at once', async () => {
+  const queue = fullQueue();
+  queue.room = 1;
+  const api = createApi({ queue, config: { ...HTTP, requestTimeout: 20_000 } });
+  onTestFinished(() => api.fastify.close());
+  await api.fastify.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = api.fastify.server.address() as AddressInfo;
+  const arrived = new Promise<void>((resolve) => api.fastify.server.once('request', () => resolve()));
+  const head = `POST ${COMMANDS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n`;
+  const token = await tokenOf('alice');
+  const { socket } = await connectRaw(port, `${head}Authorization: Bearer ${token}\r\n\r\n{`);
+  await arrived;
+  const began = performance.now();
+  const next = post(api, COMMANDS, FEEDBACK);
+  socket.resetAndDestroy();
+  expect((await next).statusCode).toBe(200);
+  expect(performance.now() - began).toBeLessThan(1_500);
+});
+
+it('waits a fifth of the time limit', async () => {
+  const began = performance.now();
+  const api = createApi({ queue: fullQueue(), config: { ...HTTP, requestTimeout: 1_000 } });
+  expect((await post(api, COMMANDS, FEEDBACK)).statusCode).toBe(503);
+  expect(performance.now() - began).toBeGreaterThanOrEqual(199);
+  expect(performance.now() - began).toBeLessThan(400);
 });
 
 it('tells the log once a second how many were turned away', async () => {
