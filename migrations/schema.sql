@@ -180,7 +180,7 @@ CREATE INDEX command_inbox_deadline ON public.command_inbox USING btree (deadlin
 CREATE UNIQUE INDEX command_inbox_idempotency_key ON public.command_inbox USING btree (session_id, user_id, idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (command_type <> 'CreateSession'::text));
 CREATE INDEX command_inbox_session ON public.command_inbox USING btree (session_id, id);
 CREATE UNIQUE INDEX command_inbox_unfinished ON public.command_inbox USING btree (session_id, command_type) WHERE (status = ANY (ARRAY['RECEIVED'::text, 'PROCESSING'::text]));
-CREATE INDEX event_outbox_holds_waiting ON public.event_outbox_holds USING btree (waits_until) WHERE (waits_until < 'infinity'::timestamp with time zone);
+CREATE INDEX event_outbox_holds_waiting ON public.event_outbox_holds USING btree (shard, waits_until, key) WHERE (waits_until < 'infinity'::timestamp with time zone);
 CREATE INDEX genesis_sessions_user ON public.genesis_sessions USING btree (user_id, session_id);
 CREATE INDEX operator_actions_call ON public.operator_actions USING btree (call_id);
 

@@ -87,7 +87,7 @@ function lookAtSequence(query: LeasedQuery, interval: number, now: () => number)
   return new OutboxHorizon(look, interval, now);
 }
 
-/** First which shards were claimed, and whether a session on hold in them may go on; then the rows. */
+/** First which shards were claimed, and whether a session on hold in them may go on, if that was asked; then the rows. */
 type ClaimRecord =
   | { readonly id: null; readonly shards: readonly number[]; readonly ready: boolean | null }
   | OutboxRecord;
@@ -138,8 +138,7 @@ class Claims {
     const rows = ordinaryRows(records);
     const bytes = rows.reduce((sum, { payload }) => sum + Buffer.byteLength(payload ?? ''), 0);
     const complete = rows.length < request.limit && bytes < MAX_CLAIM_BYTES;
-    const wanted = request.held && first.ready === true;
-    const held = wanted ? await this.#claimHeld(request, first.shards, new Set(rows.map(keyOf))) : [];
+    const held = first.ready === true ? await this.#claimHeld(request, first.shards, new Set(rows.map(keyOf))) : [];
     return { shards: first.shards, rows: held.length === 0 ? rows : [...rows, ...held], complete, horizon };
   }
 
@@ -147,8 +146,9 @@ class Claims {
     await this.#query(SETTLE_HOLDS, [this.#member, keys]);
   }
 
-  #claimOrdinary({ shards, floor, limit, exceptIds, exceptSessions }: ClaimRequest): Promise<readonly ClaimRecord[]> {
-    const values = [this.#member, shards, floor, limit, MAX_CLAIM_BYTES, numbers(exceptIds), exceptSessions];
+  #claimOrdinary(request: ClaimRequest): Promise<readonly ClaimRecord[]> {
+    const { shards, floor, limit, exceptIds, exceptSessions, alsoHeld } = request;
+    const values = [this.#member, shards, floor, limit, MAX_CLAIM_BYTES, numbers(exceptIds), exceptSessions, alsoHeld];
     return this.#query<ClaimRecord>(CLAIM, values);
   }
 

@@ -2,10 +2,12 @@ import { AssertionError } from 'node:assert';
 import type { ClaimedRow } from './ports.ts';
 
 /**
- * Ids of ordinary rows ascend, versions ascend within each session, and no session comes both ways. A claim that breaks this is a
- * defect; sending it would reorder.
+ * Ids of ordinary rows ascend, versions ascend within each session, and no session comes both ways; and none comes before what is known of
+ * its session. A claim that breaks this is a defect; sending it would reorder.
+ * @param known Rows that were claimed before and are not settled.
  */
-export function assertOrder(rows: readonly ClaimedRow[]): void {
+export function assertOrder(rows: readonly ClaimedRow[], known: readonly ClaimedRow[]): void {
+  const latest = latestOf(known);
   const sessions = new Map<string, ClaimedRow>();
   let lastId = -Infinity;
   for (const row of rows) {
@@ -14,14 +16,19 @@ export function assertOrder(rows: readonly ClaimedRow[]): void {
       lastId = row.id;
     }
     const before = sessions.get(row.key);
-    if (before !== undefined) {
-      if (row.sequence <= before.sequence) {
-        fail(`row ${row.id}: version ${row.sequence} of session ${row.key} after version ${before.sequence}`);
-      }
-      if (row.held !== before.held) fail(`row ${row.id}: session ${row.key} is on hold and is not`);
-    }
+    const sequence = before?.sequence ?? latest.get(row.key) ?? -Infinity;
+    if (row.sequence <= sequence)
+      fail(`row ${row.id}: version ${row.sequence} of session ${row.key} after version ${sequence}`);
+    if (before !== undefined && row.held !== before.held)
+      fail(`row ${row.id}: session ${row.key} is on hold and is not`);
     sessions.set(row.key, row);
   }
+}
+
+function latestOf(rows: readonly ClaimedRow[]): ReadonlyMap<string, number> {
+  const latest = new Map<string, number>();
+  for (const { key, sequence } of rows) latest.set(key, Math.max(sequence, latest.get(key) ?? -Infinity));
+  return latest;
 }
 
 function fail(message: string): never {

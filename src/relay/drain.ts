@@ -36,6 +36,8 @@ export class Drain {
   #outages = 0;
   #retryAskedAt = -Infinity;
   #retryDueAt = Infinity;
+  /** By the monotonic clock. */
+  #claimedAt = -Infinity;
 
   constructor(context: DrainContext) {
     this.#context = context;
@@ -103,14 +105,15 @@ export class Drain {
     marked.catch(() => undefined);
   }
 
-  /** @param held Rows of sessions on hold, too. Without them what comes goes before the rows that wait. */
-  async #claim(held: boolean): Promise<void> {
+  /** @param alsoHeld Rows of sessions on hold, too. Without them it is a claim in between: rows of theirs wait already. */
+  async #claim(alsoHeld: boolean): Promise<void> {
     const { options, recorder, shards, work } = this.#context;
     work.begin();
     this.#more = false;
-    const parts = recorder.full ? [] : shards.nextClaims();
+    this.#claimedAt = performance.now();
+    const parts = recorder.full ? [] : shards.nextClaims(alsoHeld);
     for (const part of parts) {
-      const { cut, rows } = await this.#claimOf(part, held);
+      const { cut, rows } = await this.#claimOf(part, alsoHeld);
       // Of the other part nothing is known.
       this.#more = cut || (parts.length > 1 && rows > 0);
       if (rows > 0) break;
@@ -123,24 +126,24 @@ export class Drain {
   /** `cut`: there is more than was claimed. */
   async #claimOf(
     part: readonly OwnedShard[],
-    held: boolean,
+    alsoHeld: boolean,
   ): Promise<{ readonly cut: boolean; readonly rows: number }> {
     const { keeper, membership, options, recorder, shards } = this.#context;
     const wanted = part.filter(({ shard }) => keeper.holds(shard));
     if (wanted.length === 0) return { cut: false, rows: 0 };
     const began = performance.now();
+    const known = this.#known();
     const claim = await membership.store.claim({
       shards: wanted.map(({ shard }) => shard),
       floor: Math.min(...wanted.map(({ floor }) => floor)),
       limit: this.#limit,
-      exceptIds: this.#known().map(({ id }) => id),
+      exceptIds: known.map(({ id }) => id),
       exceptSessions: recorder.exceptSessions,
-      held,
+      alsoHeld,
     });
     options.onClaim?.({ rows: claim.rows.length, milliseconds: performance.now() - began });
-    assertOrder(claim.rows);
-    if (held) this.#queue.add(claim.rows);
-    else this.#queue.addBefore(claim.rows);
+    assertOrder(claim.rows, known);
+    this.#queue.add(claim.rows);
     shards.noteClaim(claim, this.#known());
     return { cut: !claim.complete || claim.rows.length >= this.#limit, rows: claim.rows.length };
   }
@@ -183,13 +186,20 @@ export class Drain {
 
   /**
    * Under a backlog, or when a hint came, the next rows are read while a send is on its way, and those of the last one are marked.
-   * Rows of sessions on hold may go one by one for long: others go in between, each time that one of these was sent.
+   * Rows of sessions on hold may go one by one for long: others go in between, each time that one of these was sent. A hint may have
+   * been lost: then they are looked for as often as by a relay that rests.
    */
   async #prefetch(ready: Promise<void>): Promise<void> {
     await ready;
-    if (!(this.#more || this.#context.work.hinted)) return;
-    if (this.#queue.rows.length === 0) await this.#claim(true);
-    else if (this.#queue.onlyHeld && this.#inFlight.some(({ held }) => held)) await this.#claim(false);
+    const { options, recorder, work } = this.#context;
+    // What is hinted at meanwhile is looked for when there is room.
+    if (recorder.full) return;
+    const expected = this.#more || work.hinted;
+    if (this.#queue.rows.length === 0) {
+      if (expected) await this.#claim(true);
+    } else if (this.#queue.onlyHeld && this.#inFlight.some(({ held }) => held)) {
+      if (expected || performance.now() - this.#claimedAt >= options.pollInterval) await this.#claim(false);
+    }
   }
 
   async #mark(signal: AbortSignal): Promise<void> {

@@ -41,7 +41,8 @@ const FAR_BEHIND = 50_000;
 export class OwnedShards {
   readonly #shards = new Map<number, OwnedShard>();
   readonly #backoff: BackoffBounds;
-  #turn = false;
+  /** Whether those far behind come first: the next time, and the next time in between. */
+  readonly #behindFirst = { all: false, between: false };
 
   constructor(backoff: BackoffBounds) {
     this.#backoff = backoff;
@@ -107,15 +108,17 @@ export class OwnedShards {
   /**
    * The shards of the next claim, and those to be asked if these give nothing. Some may be far behind the others, because their
    * partition was away: one claim for all would begin at their floor and give the others nothing for long.
+   * @param alsoHeld False for a claim in between, which takes nobody else's turn.
    */
-  nextClaims(): OwnedShard[][] {
+  nextClaims(alsoHeld: boolean): OwnedShard[][] {
     const active = this.active();
     const newest = Math.max(...active.map(({ floor }) => floor));
     const behind = active.filter(({ floor }) => floor < newest - FAR_BEHIND);
     if (behind.length === 0) return [active];
-    this.#turn = !this.#turn;
+    const kind = alsoHeld ? 'all' : 'between';
+    this.#behindFirst[kind] = !this.#behindFirst[kind];
     const others = active.filter((owned) => !behind.includes(owned));
-    return this.#turn ? [behind, others] : [others, behind];
+    return this.#behindFirst[kind] ? [behind, others] : [others, behind];
   }
 
   /**

@@ -61,7 +61,7 @@ export interface ClaimRequest {
   /** Sessions of which nothing may be claimed now. */
   readonly exceptSessions: readonly SessionId[];
   /** Rows of sessions on hold that may go on are wanted, too. */
-  readonly held: boolean;
+  readonly alsoHeld: boolean;
 }
 
 export interface Claim {

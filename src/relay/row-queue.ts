@@ -27,17 +27,13 @@ export class RowQueue {
     return this.#rows;
   }
 
-  add(rows: readonly ClaimedRow[]): void {
-    for (const row of rows) this.#rows.push(row);
-  }
-
   /** Rows wait, and all of them are of sessions on hold: who was claimed later need not wait for them. */
   get onlyHeld(): boolean {
     return this.#rows.length > 0 && this.#rows.every(({ held }) => held);
   }
 
-  /** Adds rows in front of those that wait, but for rows of their sessions. */
-  addBefore(rows: readonly ClaimedRow[]): void {
+  /** Adds rows in front of those that wait, but for rows of their sessions: these stay behind them. */
+  add(rows: readonly ClaimedRow[]): void {
     const waiting = new Set(this.#rows.map(({ key }) => key));
     const behind = rows.filter(({ key }) => waiting.has(key));
     this.#rows = [...rows.filter(({ key }) => !waiting.has(key)), ...this.#rows, ...behind];

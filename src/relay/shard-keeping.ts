@@ -244,7 +244,7 @@ export class ShardKeeping {
       limit: 1,
       exceptIds,
       exceptSessions,
-      held: true,
+      alsoHeld: true,
     });
     const row = claim.rows[0];
     // After that nobody would end it.

@@ -169,8 +169,10 @@ test('partitions with too few replicas are given up, the others are written', as
   await cluster.node(3).kill('SIGKILL');
   await vi.waitFor(
     async () => {
-      const inSync = (await cluster.admin.partitions(topic)).filter((one) => one.inSync.includes(3));
-      expect(inSync).toEqual([]);
+      const now = await cluster.admin.partitions(topic);
+      expect(now.filter(({ inSync }) => inSync.includes(3))).toEqual([]);
+      // On a slow machine another replica may fall behind for a while.
+      expect(now.filter(({ inSync }) => inSync.length < 2).map(({ partition }) => partition)).toEqual(short);
     },
     { timeout: 60_000, interval: 100 },
   );

@@ -49,7 +49,7 @@ describe('a session on hold', () => {
     await letTimePass();
     expect(await rig.store.nextRetryIn(SHARDS, [])).toBe(0);
     expect(await rig.claimedIds()).toEqual([...two.ids, ...one.ids]);
-    expect(await rig.claimedIds({ held: false })).toEqual(two.ids);
+    expect(await rig.claimedIds({ alsoHeld: false })).toEqual(two.ids);
     expect(await rig.value('SELECT retry_count, last_error FROM event_outbox WHERE id = $1', [one.ids[0]])).toEqual({
       retry_count: 1,
       last_error: 'too large',

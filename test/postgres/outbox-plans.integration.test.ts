@@ -81,7 +81,8 @@ function ways(plan: readonly Plan[]): { readonly ways: readonly string[]; readon
   };
 }
 
-const claim = (floor: number) => explain('claim', [1, SHARDS, floor, PAGE, 16 * 1024 * 1024, [], []]);
+const claim = (floor: number, shards = SHARDS, alsoHeld = true) =>
+  explain('claim', [1, shards, floor, PAGE, 16 * 1024 * 1024, [], [], alsoHeld]);
 
 it('a claim reads the rows from its floor on, whatever the planner believes', { timeout: 120_000 }, async () => {
   const expectGoodPlan = async (floor: number, looked: number) => {
@@ -237,4 +238,32 @@ it('of many sessions on hold that may go on, a claim reads about as many rows as
   const plan = await explain('claim-held', [SHARDS, 300, 16 * 1024 * 1024, [], []]);
   expect(plan[0]?.['Actual Rows']).toBe(300);
   expect(ways(plan).rows).toBeLessThanOrEqual(2 * 300);
+});
+
+/** How many holds were looked at to find those that may go on, and by which index. */
+function waitingHolds(plan: readonly Plan[]): { readonly by: readonly string[]; readonly rows: number } {
+  const scans = plan.filter((node) => node['Index Name'] === 'event_outbox_holds_waiting');
+  const looked = scans.map(
+    (node) => (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops'],
+  );
+  return { by: scans.map((node) => node['Node Type']), rows: looked.reduce((sum, count) => sum + count, 0) };
+}
+
+it('of many sessions on hold only those of the shards asked for are looked at, and few of them', async () => {
+  await fill(6_000, 'PENDING', 6_000);
+  await rig.run(
+    `INSERT INTO event_outbox_holds (key, shard, next_sequence, blocked_by, waits_until)
+     SELECT gen_random_uuid(), n % 4, 1, CASE WHEN n % 3 = 0 THEN 1 END,
+            CASE WHEN n % 3 = 0 THEN now() + interval '10 minutes' ELSE '-infinity' END
+     FROM generate_series(1, 12000) AS n`,
+  );
+  for (const statistics of ['', 'ANALYZE', 'VACUUM ANALYZE']) {
+    if (statistics !== '') await rig.run(statistics);
+    // One of each shard says that there are some.
+    expect([statistics, waitingHolds(await claim(1))]).toEqual([statistics, { by: [expect.anything()], rows: 4 }]);
+    expect([statistics, waitingHolds(await claim(1, [4, 5, 6, 7])).rows]).toEqual([statistics, 0]);
+    expect([statistics, waitingHolds(await claim(1, SHARDS, false)).rows]).toEqual([statistics, 0]);
+    const held = await explain('claim-held', [SHARDS, 50, 16 * 1024 * 1024, [], []]);
+    expect([statistics, waitingHolds(held)]).toEqual([statistics, { by: ['Index Scan'], rows: 4 * 50 }]);
+  }
 });

@@ -33,7 +33,7 @@ export class OutboxRig {
   }
 
   claim(request: Partial<ClaimRequest> = {}): Promise<Claim> {
-    const all = { shards: SHARDS, floor: 1, limit: 100, exceptIds: [], exceptSessions: [], held: true };
+    const all = { shards: SHARDS, floor: 1, limit: 100, exceptIds: [], exceptSessions: [], alsoHeld: true };
     return this.store.claim({ ...all, ...request });
   }
 

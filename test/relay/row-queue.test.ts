@@ -71,7 +71,7 @@ test('what is claimed later goes before rows of sessions on hold, but not before
   expect(queue.onlyHeld).toBe(false);
   queue.add([first, second]);
   expect(queue.onlyHeld).toBe(true);
-  queue.addBefore([row(3, 0), { ...row(4, 0), key: first.key, sequence: 2 }]);
+  queue.add([row(3, 0), { ...row(4, 0), key: first.key, sequence: 2 }]);
   expect(queue.rows.map(({ id }) => id)).toEqual([3, 1, 2, 4]);
   expect(queue.onlyHeld).toBe(false);
 });

@@ -110,7 +110,7 @@ export class WorldTables {
     return { marked, locked };
   }
 
-  claim({ shards, floor, limit, exceptIds, exceptSessions, held: wanted }: ClaimRequest): Claim {
+  claim({ shards, floor, limit, exceptIds, exceptSessions, alsoHeld }: ClaimRequest): Claim {
     const invisible = this.rows.find(({ visible }) => !visible);
     const excluded = new Set(exceptIds);
     const mine = (row: WorldRow) => {
@@ -119,11 +119,13 @@ export class WorldTables {
     const ordinary = this.rows.filter((row) => {
       return row.visible && row.status === 'PENDING' && row.id >= floor && mine(row) && !this.holds.has(row.session);
     });
-    const held = (wanted ? [...this.holds] : []).flatMap(([session, hold]) => this.#ready(session, hold).filter(mine));
+    const held = (alsoHeld ? [...this.holds] : []).flatMap(([session, hold]) =>
+      this.#ready(session, hold).filter(mine),
+    );
     return {
       shards,
       rows: [...ordinary.slice(0, limit).map(toClaimedRow), ...held.slice(0, limit).map(toHeldRow)],
-      complete: ordinary.length <= limit && held.length <= limit,
+      complete: ordinary.length < limit,
       horizon: invisible?.id ?? this.rows.length + 1,
     };
   }

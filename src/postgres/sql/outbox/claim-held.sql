@@ -2,6 +2,7 @@
 -- leave out. To be asked for shards that a claim has just found to be ours.
 -- Of sessions on hold that may go on: their rows that are not settled, in order, up to the first that is FAILED or waits for its retry.
 -- `stuck`: there is no such row to begin with: what is known of the hold is to be looked at again (settle-holds.sql).
+-- Of each shard's holds no more are read than one claim gives, in the order of their index.
 -- Of each session no more is read than twice its share of the rows: one that is on its way takes the first half.
 -- Who waits since a time that lies ahead has seen the clock set back. scheduled_at counts no further ahead than any retry is put off.
 SELECT id::float8 AS id, event_id, topic, session AS key, shard, sequence, CASE status WHEN 'PENDING' THEN payload END AS payload,
@@ -15,12 +16,18 @@ FROM (
     FROM (
       SELECT key, next_sequence, count(*) OVER () AS sessions
       FROM (
-        SELECT key, next_sequence
-        FROM event_outbox_holds
-        WHERE waits_until < 'infinity' AND (waits_until <= now() OR waits_since > now())
-          AND shard = ANY ($1::integer[])
-          AND key NOT IN (SELECT unnest($5::uuid[]))
-        ORDER BY waits_until, key
+        SELECT of_shard.*
+        FROM unnest($1::integer[]) AS asked (shard)
+        CROSS JOIN LATERAL (
+          SELECT key, next_sequence, waits_until
+          FROM event_outbox_holds AS hold
+          WHERE hold.shard = asked.shard
+            AND hold.waits_until < 'infinity' AND (hold.waits_until <= now() OR hold.waits_since > now())
+            AND hold.key NOT IN (SELECT unnest($5::uuid[]))
+          ORDER BY hold.waits_until, hold.key
+          LIMIT $2
+        ) AS of_shard
+        ORDER BY of_shard.waits_until, of_shard.key
         LIMIT $2
       ) AS ready
     ) AS hold
