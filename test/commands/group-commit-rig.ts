@@ -1,9 +1,9 @@
 import { pino } from 'pino';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { GroupCommit, type GroupCommitSettings } from '../../src/commands/group-commit.ts';
 import type { CommandOutcome, CommandRequest, CommandStore } from '../../src/commands/ports.ts';
-import { MemoryStore } from './memory-store.ts';
-import { batchSettings } from './requests.ts';
+import { MemoryStore, type Moment } from './memory-store.ts';
+import { batchSettings, create, NO_SUCH_SESSION } from './requests.ts';
 
 /** What became of a command so far. */
 export interface Observed {
@@ -85,3 +85,29 @@ export function aGate(): Gate {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { passed: promise, open: resolve };
 }
+
+/** Holds every transaction at `moment`, until its gate is opened. */
+export function holdAt(rig: Rig, moment: Moment): (number: number) => Gate {
+  const gates = new Map<number, Gate>();
+  const gate = (number: number) => {
+    const found = gates.get(number) ?? aGate();
+    gates.set(number, found);
+    return found;
+  };
+  rig.store.interfere = (at, number) => (at === moment ? gate(number).passed : undefined);
+  return gate;
+}
+
+/** A rig whose store has so many sessions; the first three are named. */
+export async function rigWith(limits: Partial<Omit<GroupCommitSettings, 'newId'>>, sessions: number) {
+  const rig = await aRig(limits);
+  const creations = Array.from({ length: sessions }, () => rig.execute(create()));
+  await settle();
+  const [a, b, c] = creations.map(({ request }) => request.sessionId);
+  const before = { begun: rig.store.begun, hints: rig.hints() };
+  return { rig, a: a ?? NO_SUCH_SESSION, b: b ?? NO_SUCH_SESSION, c: c ?? NO_SUCH_SESSION, before };
+}
+
+export const states = (observed: readonly Observed[]) => observed.map(({ state }) => state);
+export const overloaded = expect.objectContaining({ name: 'GenesisError', code: 'OVERLOADED' }) as unknown;
+export const times = (count: number, request: () => CommandRequest) => Array.from({ length: count }, request);

@@ -29,7 +29,7 @@ export function batchMetrics(metrics: Metrics) {
   });
   const waits = histogram(registry, {
     name: 'genesis_command_queue_wait_seconds',
-    help: 'From a command to the transaction that takes it; once for each transaction, if it was put off',
+    help: "From a command to the transaction that takes it, what it has waited at a full queue's door included; once for each transaction, if it was put off",
     buckets: DURATIONS,
   });
   const depth = new Gauge({
