@@ -4,7 +4,7 @@ import type { ClaimedRow } from './ports.ts';
 /**
  * Ids of ordinary rows ascend, versions ascend within each session, and no session comes both ways; and none comes before what is known of
  * its session. A claim that breaks this is a defect; sending it would reorder.
- * @param known Rows that were claimed before and are not settled.
+ * @param known Rows that were claimed before and are not acknowledged.
  */
 export function assertOrder(rows: readonly ClaimedRow[], known: readonly ClaimedRow[]): void {
   const latest = latestOf(known);

@@ -142,7 +142,7 @@ export class Drain {
       alsoHeld,
     });
     options.onClaim?.({ rows: claim.rows.length, milliseconds: performance.now() - began });
-    assertOrder(claim.rows, known);
+    assertOrder(claim.rows, this.#unsent());
     this.#queue.add(claim.rows);
     shards.noteClaim(claim, this.#known());
     return { cut: !claim.complete || claim.rows.length >= this.#limit, rows: claim.rows.length };
@@ -151,7 +151,12 @@ export class Drain {
   /** Rows that are known and not settled. */
   #known(): ClaimedRow[] {
     const { uncharged, unmarked } = this.#context.recorder;
-    return [...this.#inFlight, ...this.#queue.rows, ...uncharged, ...unmarked.map(({ row }) => row)];
+    return [...this.#unsent(), ...uncharged, ...unmarked.map(({ row }) => row)];
+  }
+
+  /** Rows that no broker has acknowledged: whatever goes before one of its session would be out of order. */
+  #unsent(): ClaimedRow[] {
+    return [...this.#inFlight, ...this.#queue.rows];
   }
 
   async #deliver(batch: readonly ClaimedRow[], signal: AbortSignal): Promise<void> {

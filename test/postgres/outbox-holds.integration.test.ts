@@ -56,6 +56,13 @@ describe('a session on hold', () => {
     });
   });
 
+  it('goes on though as many others as a claim may give are with the relay already', async () => {
+    const [one, two, three] = [await rig.session(1), await rig.session(1), await rig.session(1)];
+    for (const { ids } of [one, two, three]) await charge(ids[0], SOON);
+    await letTimePass();
+    expect(await rig.claimedIds({ limit: 2, exceptIds: [...one.ids, ...two.ids] })).toEqual(three.ids);
+  });
+
   it('waits for each of many retries, however long each is', async () => {
     const { ids } = await rig.session(1);
     for (let retryCount = 6; retryCount < 20; retryCount += 1) {

@@ -20,6 +20,7 @@ afterEach(async () => {
  * there all the same, and others behind it: a relay that did not know that it was succeeded had them on their way (docs/delivery.md).
  */
 function expectOrderAndCompleteness(here: World, delivery: DeliveryMode): void {
+  expect(here.defects).toEqual([]);
   for (const [session, rows] of here.tables.bySession) {
     const failed = rows.findIndex(({ status }) => status === 'FAILED');
     const seen = [...new Set(here.log(session))];
@@ -278,6 +279,30 @@ test('a partition that was made anew, or lost its end, is read back from its beg
   await here.relay().start();
   await vi.waitFor(() => expect(here.settled).toBe(true), PATIENCE);
   expect(here.log(session)).toEqual([1]);
+});
+
+test('an event that is published though it is FAILED is a copy when it is retried, no defect', async () => {
+  const here = new World(1, 'at-least-once');
+  world = here;
+  const [first, second] = [await here.commit(0), await here.commit(0)];
+  const { session, shard } = first;
+  const records = [first, second].map(({ sequence }) => {
+    const headers = { ce_id: `${session}/${sequence}`, sequence: String(sequence) };
+    return { topic: 'events', key: session as SessionId, shard, payload: String(sequence), headers };
+  });
+  // By a relay that did not know that it was succeeded; the next one reads back from behind the first.
+  await here.topic.publisher().send(records);
+  here.tables.charge(first, { kind: 'fail' });
+  Object.assign(here.group.shards[shard] ?? {}, { position: '1' });
+  here.tables.locked.add(second.id);
+  const relay = here.relay();
+  await relay.start();
+  await vi.waitFor(() => expect(relay.status().lastError).toMatch(/locked/u), PATIENCE);
+  here.tables.retry(first);
+  await vi.waitFor(() => expect(here.log(session)).toEqual([1, 2, 1]), PATIENCE);
+  here.tables.locked.clear();
+  await vi.waitFor(() => expect(here.settled).toBe(true), PATIENCE);
+  expect([here.log(session), here.defects]).toEqual([[1, 2, 1], []]);
 });
 
 test.each([0, 4])(

@@ -16,6 +16,7 @@ afterEach(async () => {
 });
 
 const PATIENCE = { timeout: 25_000, interval: 10 };
+const ALL_SHARDS = [0, 1, 2, 3, 4, 5, 6, 7];
 
 async function untilSent(count: number): Promise<void> {
   await vi.waitFor(async () => expect((await rig.statuses())['SENT']).toBe(count), PATIENCE);
@@ -193,30 +194,54 @@ async function insertRefused(keys: readonly string[]): Promise<void> {
   );
 }
 
+async function sentOf(keys: readonly string[]): Promise<number> {
+  const { rows } = await rig.database.query<{ count: number }>(
+    `SELECT count(*)::int FROM event_outbox WHERE status = 'SENT' AND key = ANY ($1)`,
+    [keys],
+  );
+  return rows[0]?.count ?? 0;
+}
+
 test('exactly once: beside many that go one by one because they were refused, others go on', async () => {
   const [refused, others] = [sessions(200), sessions(20)];
-  const sent = async (keys: readonly string[]) => {
-    const { rows } = await rig.database.query<{ count: number }>(
-      `SELECT count(*)::int FROM event_outbox WHERE status = 'SENT' AND key = ANY ($1)`,
-      [keys],
-    );
-    return rows[0]?.count ?? 0;
-  };
   await insertRefused(refused);
   const relay = rig.relay({ delivery: 'exactly-once', batchSize: 1_000 });
   await relay.start();
-  await vi.waitFor(async () => expect(await sent(refused)).toBeGreaterThan(0), PATIENCE);
+  await vi.waitFor(async () => expect(await sentOf(refused)).toBeGreaterThan(0), PATIENCE);
   for (const sequence of upTo(10)) {
     await rig.insert(others.map((session) => ({ session, sequence })));
     rig.wakeup.notify();
-    await vi.waitFor(async () => expect(await sent(others)).toBe(sequence * others.length), PATIENCE);
+    await vi.waitFor(async () => expect(await sentOf(others)).toBe(sequence * others.length), PATIENCE);
   }
-  expect(await sent(refused)).toBeLessThan(300);
+  expect(await sentOf(refused)).toBeLessThan(300);
   await untilSent(600);
   expect(relay.status()).toMatchObject({ retried: 0, failed: 0 });
   const versions = versionsBySession(await rig.log());
   for (const key of refused) expect(versions.get(key)).toEqual(upTo(2));
   for (const key of others) expect(versions.get(key)).toEqual(upTo(10));
+});
+
+test('exactly once: beside these, others whose hints were lost go on after a poll interval', async () => {
+  const refused = sessions(300);
+  await insertRefused(refused);
+  const relay = rig.relay({ delivery: 'exactly-once', batchSize: 1_000 });
+  // They come with one claim: no shard is claimed before all have been read back.
+  await rig.database.query('UPDATE relay_shards SET paused = true');
+  await relay.start();
+  await vi.waitFor(() => {
+    expect(relay.status().shards.map(({ state }) => state)).toEqual(ALL_SHARDS.map(() => 'paused'));
+  }, PATIENCE);
+  await rig.database.query('UPDATE relay_shards SET paused = false');
+  await vi.waitFor(async () => expect(await sentOf(refused)).toBeGreaterThan(0), PATIENCE);
+  for (const others of [sessions(20), sessions(20), sessions(20)]) {
+    await rig.insert(events(others, 1));
+    await vi.waitFor(async () => expect(await sentOf(others)).toBe(20), PATIENCE);
+    // The queue of those that were refused is far from its end.
+    expect(await sentOf(refused)).toBeLessThan(300);
+  }
+  await untilSent(660);
+  const versions = versionsBySession(await rig.log());
+  for (const key of refused) expect(versions.get(key)).toEqual(upTo(2));
 });
 
 test('ordinary batches are cut by bytes, so that the broker refuses none', async () => {
@@ -237,8 +262,6 @@ function shardsOf(...relays: readonly Relay[]): number[] {
     .flatMap((relay) => relay.status().shards.map(({ shard }) => shard))
     .toSorted((one, other) => one - other);
 }
-
-const ALL_SHARDS = [0, 1, 2, 3, 4, 5, 6, 7];
 
 test.each<DeliveryMode>(['at-least-once', 'exactly-once'])(
   'two relays share the shards; when one stops the other has them all; nothing is sent twice (%s)',

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { createLocalWakeup } from '../../../src/relay/local-wakeup.ts';
 import type { DeliveryMode, OutgoingRecord } from '../../../src/relay/ports.ts';
 import { Relay, type RelayOptions } from '../../../src/relay/relay.ts';
@@ -39,6 +39,8 @@ export class World {
   readonly random: () => number;
   readonly wakeup = createLocalWakeup();
   readonly relays: Relay[] = [];
+  /** What the relays have called a defect of their own. */
+  readonly defects: string[] = [];
   readonly #delivery: DeliveryMode;
   chances: Chances = CALM;
   /** Milliseconds that a commit takes from its answer until readers see it; null: as long as the other steps. */
@@ -78,7 +80,7 @@ export class World {
         transactions: this.topic.transactional(),
         reader: this.topic.reader(),
         wakeup: this.wakeup,
-        logger: pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }),
+        logger: this.#logger(),
       },
       {
         pollInterval: 5,
@@ -94,6 +96,14 @@ export class World {
     );
     this.relays.push(relay);
     return relay;
+  }
+
+  #logger(): Logger {
+    const note = (line: string): void => {
+      if (line.includes('a defect')) this.defects.push(line);
+      if (process.env['TEST_LOG_LEVEL'] !== undefined) process.stdout.write(line);
+    };
+    return pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'error' }, { write: note });
   }
 
   /** A command's transaction: takes the session's next row, and commits after a while. */

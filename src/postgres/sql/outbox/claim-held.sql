@@ -2,7 +2,8 @@
 -- leave out. To be asked for shards that a claim has just found to be ours.
 -- Of sessions on hold that may go on: their rows that are not settled, in order, up to the first that is FAILED or waits for its retry.
 -- `stuck`: there is no such row to begin with: what is known of the hold is to be looked at again (settle-holds.sql).
--- Of each shard's holds no more are read than one claim gives, in the order of their index.
+-- Of each shard's holds no more are read than one claim gives, in the order of their index, and as many more as ids are left out: sessions
+-- whose rows are all with the relay already take nobody's place.
 -- Of each session no more is read than twice its share of the rows: one that is on its way takes the first half.
 -- Who waits since a time that lies ahead has seen the clock set back. scheduled_at counts no further ahead than any retry is put off.
 SELECT id::float8 AS id, event_id, topic, session AS key, shard, sequence, CASE status WHEN 'PENDING' THEN payload END AS payload,
@@ -25,10 +26,10 @@ FROM (
             AND hold.waits_until < 'infinity' AND (hold.waits_until <= now() OR hold.waits_since > now())
             AND hold.key NOT IN (SELECT unnest($5::uuid[]))
           ORDER BY hold.waits_until, hold.key
-          LIMIT $2
+          LIMIT $2 + cardinality($4::bigint[])
         ) AS of_shard
         ORDER BY of_shard.waits_until, of_shard.key
-        LIMIT $2
+        LIMIT $2 + cardinality($4::bigint[])
       ) AS ready
     ) AS hold
     LEFT JOIN LATERAL (
