@@ -10,6 +10,7 @@ import { benchmarkOpenLoop, OPEN_LOOP_USAGE } from './open-loop.ts';
 import { createReference, type Reference, type ReferenceFigures } from './reference.ts';
 import { pathOfProgram } from './run-program.ts';
 import { openStage, type Stage } from './stage.ts';
+import { openUpkeep, type Upkeep } from './upkeep.ts';
 
 const USAGE = `npm run bench -- api          commands over HTTP beside pgbench with the textbook transaction, in turns
        --rounds N        of all of them (3)
@@ -66,18 +67,18 @@ export async function benchmarkApi(args: readonly string[]): Promise<void> {
   const { env, nodeOptions } = options;
   return runClosing(async (closing, folder) => {
     const stage = await openStage(closing, { folder, sessions: SESSIONS, env, nodeOptions });
-    await measure(stage, options);
+    await measure(stage, await openUpkeep(closing, stage), options);
   });
 }
 
 interface Rounds {
-  readonly api: LoadFigures[];
-  readonly textbook: ReferenceFigures[];
-  readonly oneStatement: ReferenceFigures[];
-  readonly alone: ReferenceFigures[];
+  readonly api: KeptUp<LoadFigures>[];
+  readonly textbook: KeptUp<ReferenceFigures>[];
+  readonly oneStatement: KeptUp<ReferenceFigures>[];
+  readonly alone: KeptUp<ReferenceFigures>[];
 }
 
-async function measure(stage: Stage, { rounds, seconds, connections, plot }: Options): Promise<void> {
+async function measure(stage: Stage, upkeep: Upkeep, { rounds, seconds, connections, plot }: Options): Promise<void> {
   await applyLoad(stage, REFERENCE_CONNECTIONS, WARM_UP);
   const reference = await createReference(
     stage.databaseUrl,
@@ -85,12 +86,41 @@ async function measure(stage: Stage, { rounds, seconds, connections, plot }: Opt
     stage.folder,
   );
   await reference.run('textbook', REFERENCE_CONNECTIONS, WARM_UP);
+  const loads = keptUp(stage, reference, upkeep);
+  await loads.keepUp();
   const figures: Rounds = { api: [], textbook: [], oneStatement: [], alone: [] };
-  for (let round = 0; round < rounds; round += 1) await runRound(stage, reference, { connections, seconds, figures });
+  for (let round = 0; round < rounds; round += 1) await runRound(loads, { connections, seconds, figures });
   const machine = await describeMachine(stage.databaseUrl);
   const summary = summarise(figures, connections);
   console.log(JSON.stringify({ benchmark: 'api', ...summary, machine }));
   if (plot !== null) saveChart(plot, chartOf(summary));
+}
+
+/** A load, and the CPU time that upkeep took afterwards, in microseconds for each command or transaction. */
+type KeptUp<Figures> = Figures & { readonly upkeep: number };
+
+interface Loads {
+  api(connections: number, seconds: number): Promise<KeptUp<LoadFigures>>;
+  reference(...load: Parameters<Reference['run']>): Promise<KeptUp<ReferenceFigures>>;
+  /** Of both databases. */
+  keepUp(): Promise<void>;
+}
+
+function keptUp(stage: Stage, reference: Reference, upkeep: Upkeep): Loads {
+  return {
+    async api(connections, seconds) {
+      const figures = await applyLoad(stage, connections, seconds);
+      return { ...figures, upkeep: (await upkeep.after('api')) / (figures.perSecond * seconds) };
+    },
+    async reference(script, connections, seconds) {
+      const figures = await reference.run(script, connections, seconds);
+      return { ...figures, upkeep: (await upkeep.after('reference')) / (figures.perSecond * seconds) };
+    },
+    async keepUp() {
+      await upkeep.after('api');
+      await upkeep.after('reference');
+    },
+  };
 }
 
 interface Plan {
@@ -100,39 +130,41 @@ interface Plan {
 }
 
 /** All of them in turns, so that whatever else the machine does hits all. */
-async function runRound(stage: Stage, reference: Reference, { connections, seconds, figures }: Plan): Promise<void> {
+async function runRound(loads: Loads, { connections, seconds, figures }: Plan): Promise<void> {
   for (const count of connections) {
-    const measured = await applyLoad(stage, count, seconds);
+    const measured = await loads.api(count, seconds);
     tell(measured);
     figures.api.push(measured);
     if (count === 1) {
-      figures.alone.push(tellReference('textbook, alone', await reference.run('textbook', 1, seconds)));
+      figures.alone.push(tellReference('textbook, alone', await loads.reference('textbook', 1, seconds)));
     } else if (count >= REFERENCE_CONNECTIONS || !connections.some((other) => other >= REFERENCE_CONNECTIONS)) {
-      figures.textbook.push(tellReference('textbook', await reference.run('textbook', REFERENCE_CONNECTIONS, seconds)));
+      figures.textbook.push(
+        tellReference('textbook', await loads.reference('textbook', REFERENCE_CONNECTIONS, seconds)),
+      );
     }
   }
   figures.oneStatement.push(
-    tellReference('one statement', await reference.run('one-statement', REFERENCE_CONNECTIONS, seconds)),
+    tellReference('one statement', await loads.reference('one-statement', REFERENCE_CONNECTIONS, seconds)),
   );
 }
 
-function tell({ connections, perSecond, refused, p50, p99, cpu, busy }: LoadFigures): void {
+function tell({ connections, perSecond, refused, p50, p99, cpu, busy, upkeep }: KeptUp<LoadFigures>): void {
   const share = (value: number): string => `${Math.round(value * 100)} %`;
   console.log(
     [
       `API, ${connections} connections`.padEnd(24),
       `${Math.round(perSecond)}/s`.padStart(9),
       `p50 ${p50.toFixed(1)} p99 ${p99.toFixed(1)} ms`.padStart(26),
-      `CPU µs each: API ${cpu.api} PostgreSQL ${cpu.postgres} wrk ${cpu.load}`.padStart(56),
+      `CPU µs each: API ${cpu.api} PostgreSQL ${cpu.postgres} + ${Math.round(upkeep)} wrk ${cpu.load}`.padStart(60),
       `API ${share(busy.api)} wrk ${share(busy.load)} of a core`.padStart(30),
       refused === 0 ? '' : `  ${refused} REFUSED`,
     ].join(''),
   );
 }
 
-function tellReference(name: string, figures: ReferenceFigures): ReferenceFigures {
+function tellReference(name: string, figures: KeptUp<ReferenceFigures>): KeptUp<ReferenceFigures> {
   const rate = `${Math.round(figures.perSecond)}/s`;
-  const cpu = `CPU µs each: PostgreSQL ${Math.round(figures.cpu.postgres)} pgbench ${Math.round(figures.cpu.load)}`;
+  const cpu = `CPU µs each: PostgreSQL ${Math.round(figures.cpu.postgres)} + ${Math.round(figures.upkeep)} pgbench ${Math.round(figures.cpu.load)}`;
   console.log(
     [
       `pgbench, ${name}`.padEnd(24),
@@ -147,28 +179,30 @@ function tellReference(name: string, figures: ReferenceFigures): ReferenceFigure
 function summarise(figures: Rounds, connections: readonly number[]) {
   const rate = (runs: readonly ReferenceFigures[]): number => median(runs.map((run) => run.perSecond));
   const textbook = rate(figures.textbook);
-  const textbookCpu = median(figures.textbook.map(({ cpu }) => cpu.postgres + cpu.load));
+  const textbookCpu = median(figures.textbook.map(({ cpu, upkeep }) => cpu.postgres + upkeep + cpu.load));
   const alone = median(figures.alone.map((run) => run.latency));
   return {
     textbook: Math.round(textbook),
     textbookCpu: Math.round(textbookCpu),
+    textbookUpkeep: round(median(figures.textbook.map(({ upkeep }) => upkeep))),
     oneStatement: Math.round(rate(figures.oneStatement)),
     textbookAloneMs: round(alone),
     api: connections.map((count) => {
       const runs = figures.api.filter((run) => run.connections === count);
-      const of = (value: (run: LoadFigures) => number): number => round(median(runs.map(value)));
+      const of = (value: (run: KeptUp<LoadFigures>) => number): number => round(median(runs.map(value)));
       return {
         connections: count,
         perSecond: Math.round(of((run) => run.perSecond)),
         ratio: textbook === 0 ? null : round(of((run) => run.perSecond) / textbook),
         // What the ratio would be on a machine that has nothing else to do and no core idle.
-        cpuRatio: round(textbookCpu / of(({ cpu }) => cpu.api + cpu.postgres + cpu.load)),
+        cpuRatio: round(textbookCpu / of(({ cpu, upkeep }) => cpu.api + cpu.postgres + upkeep + cpu.load)),
         p50: of((run) => run.p50),
         p99: of((run) => run.p99),
         refused: of((run) => run.refused),
         cpu: {
           api: of((run) => run.cpu.api),
           postgres: of((run) => run.cpu.postgres),
+          upkeep: of((run) => run.upkeep),
           load: of((run) => run.cpu.load),
         },
       };
