@@ -10,6 +10,8 @@ import type { CommandId, SessionId, UserId } from '../src/genesis/ids.ts';
 import { STAGES } from '../src/genesis/session.ts';
 import { createCommandStore } from '../src/postgres/command-store.ts';
 import { createPool } from '../src/postgres/pool.ts';
+import { createRead } from '../src/postgres/read.ts';
+import { createCommitNotifier } from '../src/postgres/wakeup.ts';
 import type { ClientEntry } from './judge/evidence.ts';
 import type { Random } from './random.ts';
 import type { ClientSession } from './client-session.ts';
@@ -59,6 +61,7 @@ export class Workload {
     this.#options = options;
     const logger = pino({ level: 'silent' });
     this.#pool = createPool({ url: options.databaseUrl, poolSize: 6 }, 'faults-workload', logger);
+    const notify = createCommitNotifier(createRead(this.#pool, QUEUE_TIMEOUT), logger);
     const settings = {
       destination: { topic: options.topic, shards: options.shards },
       generationTimeout: 600_000,
@@ -69,11 +72,10 @@ export class Workload {
       queueTimeout: QUEUE_TIMEOUT,
       transactionTimeout: TRANSACTION_TIMEOUT,
     };
-    const store = createCommandStore(this.#pool, () => true);
-    const nobody = () => {};
+    const store = createCommandStore(this.#pool);
     this.#replicas = [
-      new GroupCommit(store, settings, logger, nobody),
-      new GroupCommit(lateCommits(store, options.random.fork('late commits')), settings, logger, nobody),
+      new GroupCommit(store, settings, logger, notify),
+      new GroupCommit(lateCommits(store, options.random.fork('late commits')), settings, logger, notify),
     ];
   }
 

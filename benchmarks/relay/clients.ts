@@ -8,6 +8,8 @@ import type { Command } from '../../src/genesis/commands.ts';
 import type { CommandId, SessionId, UserId } from '../../src/genesis/ids.ts';
 import { createCommandStore } from '../../src/postgres/command-store.ts';
 import { BY_INDEX, createPool, DEFAULT_LIMITS } from '../../src/postgres/pool.ts';
+import { createRead } from '../../src/postgres/read.ts';
+import { createCommitNotifier } from '../../src/postgres/wakeup.ts';
 
 export interface ClientsOptions {
   readonly databaseUrl: string;
@@ -42,8 +44,8 @@ export class Clients {
   constructor({ databaseUrl, destination, onCommit }: ClientsOptions) {
     const logger = pino({ level: 'silent' });
     this.#pool = createPool({ url: databaseUrl, poolSize: 5 }, 'bench', logger, DEFAULT_LIMITS, BY_INDEX);
-    const store = createCommandStore(this.#pool, () => true);
-    this.#commands = new GroupCommit(store, { ...SETTINGS, destination }, logger, () => {});
+    const notify = createCommitNotifier(createRead(this.#pool, 5_000), logger);
+    this.#commands = new GroupCommit(createCommandStore(this.#pool), { ...SETTINGS, destination }, logger, notify);
     this.#onCommit = onCommit;
   }
 

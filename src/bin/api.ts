@@ -16,6 +16,8 @@ import { BY_INDEX, createPool, DEFAULT_LIMITS, type PoolLimits } from '../postgr
 import { createRead } from '../postgres/read.ts';
 import { readSession } from '../postgres/session-reader.ts';
 import { readSettings } from '../postgres/settings.ts';
+import { createCommitNotifier } from '../postgres/wakeup.ts';
+import type { LocalWakeup } from '../relay/local-wakeup.ts';
 import type { Relay } from '../relay/relay.ts';
 import { closing } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
@@ -60,10 +62,8 @@ export async function startApi({
   const settings = { ...commandSettings(config, shards), newId, onBatch: metrics?.api?.batches.batch };
   const { queries, feed } = createReading(read, logger);
   await lifecycle.start(feed);
-  // Those in other processes need not be told while the one in this process, which is called, holds all shards.
-  const tellsRelays = () => relay === null || relay.status().shards.length < shards;
-  const store = createCommandStore(pool, tellsRelays);
-  const groupCommit = new GroupCommit(observed(store, metrics, tracing), settings, logger, () => wakeup.notify());
+  const onCommit = wakeRelay(wakeup, relay, shards, createCommitNotifier(read, logger));
+  const groupCommit = new GroupCommit(commandStore(pool, metrics, tracing), settings, logger, onCommit);
   metrics?.api?.batches.watch(groupCommit);
   await lifecycle.start(groupCommit);
   const hinting = withHints(groupCommit, feed);
@@ -106,7 +106,12 @@ function commandSettings({ commands, http, topic }: ApiParts['config'], shards: 
   };
 }
 
-function observed(store: CommandStore, metrics: Parts['metrics'], tracing: Parts['tracing']): CommandStore {
+function commandStore(
+  pool: ReturnType<typeof createPool>,
+  metrics: Parts['metrics'],
+  tracing: Parts['tracing'],
+): CommandStore {
+  const store = createCommandStore(pool);
   const meter = metrics?.api?.transactions;
   const measured = meter === undefined ? store : measuredCommandStore(store, meter);
   return tracing === null ? measured : tracing.commandStore(measured);
@@ -116,6 +121,14 @@ function measuring(metrics: Parts['metrics']): Pick<HttpDependencies, 'metrics' 
   if (metrics === null) return {};
   const { page, api } = metrics;
   return api === null ? { metrics: page } : { metrics: page, meter: api.http };
+}
+
+/** Wakes the relay in this process, and those elsewhere unless it holds all shards. */
+function wakeRelay(wakeup: LocalWakeup, relay: Relay | null, shards: number, notifyOthers: () => void): () => void {
+  return () => {
+    wakeup.notify();
+    if (relay === null || relay.status().shards.length < shards) notifyOthers();
+  };
 }
 
 /**

@@ -19,7 +19,6 @@ import { schemaLevelOf, toLockedSession, type LockedRow } from './locked-row.ts'
 import { Pipeline, type Statement } from './pipeline.ts';
 import { sql, statement } from './sql.ts';
 import { runBegunTransaction, type Written } from './transaction.ts';
-import { NOTIFY_RELAYS } from './wakeup.ts';
 import { writeSteps } from './write-steps.ts';
 
 const BEGIN: Statement = { name: 'begin', text: 'BEGIN' };
@@ -32,18 +31,14 @@ const CLOCK = statement('commands/clock');
 const READ_INBOX = statement('commands/read-inbox');
 const FIND_COMMAND = sql('commands/find-command');
 
-/**
- * A CommandStore on the four tables.
- *
- * @param tellsRelays Asked of each transaction that writes, when it commits: whether relays in other processes are to be told.
- */
-export function createCommandStore(pool: Pool, tellsRelays: () => boolean = () => false): CommandStore {
+/** A CommandStore on the four tables. */
+export function createCommandStore(pool: Pool): CommandStore {
   return {
     transaction: (work, timeLimit) =>
       runBegunTransaction(
         pool,
         async (client) => {
-          const transaction = new PostgresCommandTransaction(client, tellsRelays);
+          const transaction = new PostgresCommandTransaction(client);
           const result = await work(transaction);
           return { result, written: transaction.written, committed: transaction.committed };
         },
@@ -60,13 +55,11 @@ type HashRow = readonly [hash: string];
 class PostgresCommandTransaction implements CommandTransaction {
   readonly #pipeline: Pipeline;
   readonly #begun: Promise<unknown>;
-  readonly #tellsRelays: () => boolean;
   #xid = '';
   written: Written | null = null;
   committed: boolean | undefined;
 
-  constructor(client: PoolClient, tellsRelays: () => boolean) {
-    this.#tellsRelays = tellsRelays;
+  constructor(client: PoolClient) {
     this.#pipeline = new Pipeline(client);
     // Goes out with the first step, and fails with it.
     this.#begun = this.#pipeline.run(BEGIN, []);
@@ -127,8 +120,6 @@ class PostgresCommandTransaction implements CommandTransaction {
       () => true,
       () => false,
     );
-    // Only a hint is lost with it: the commands are stored by then.
-    if (this.#tellsRelays()) this.#pipeline.run(NOTIFY_RELAYS, []).catch(() => undefined);
     await Promise.all(writing).catch((error: unknown) => {
       // What the server refuses is not followed by COMMIT. Of a session that has ended nothing is known.
       if (isRefusal(error)) throw error;

@@ -2,21 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Wakeup } from '../relay/ports.ts';
 import type { Service } from '../service.ts';
-import type { Statement } from './pipeline.ts';
+import type { Read } from './read.ts';
 import { openWatchedConnection } from './watched-connection.ts';
 
 const LISTEN = 'LISTEN genesis_outbox';
+const NOTIFY = { name: 'notify-outbox', text: "SELECT pg_notify('genesis_outbox', '')" };
 /** Between tries to listen again, in milliseconds: from half to all of it, so that many relays do not come at once. */
 const RETRY_DELAY = 2_000;
 /**
- * The other end: tells relays in other processes of a commit. It follows COMMIT in the same message, as a transaction of its own: inside
- * the one that writes it would serialise all commits, and by another connection it cost a command a tenth more. Nobody waits for the disk:
- * nothing of it has to last, and if it is lost the relay polls.
+ * Shortest time between two notifications of one process, in milliseconds: one wakes a relay for all commits so far. With 2 ms
+ * the median from commit to consumer was 1.3 ms higher at 1,000 events/s; under load a transaction takes longer than either.
  */
-export const NOTIFY_RELAYS: Statement = {
-  name: 'notify-relays',
-  text: "SELECT set_config('synchronous_commit', 'off', true), pg_notify('genesis_outbox', '')",
-};
+const NOTIFY_GAP_MS = 1;
 
 /** A Wakeup for a relay whose API runs in another process: listens on a connection of its own. */
 export class DatabaseWakeup implements Wakeup, Service {
@@ -103,4 +100,31 @@ async function untilAborted(...signals: readonly AbortSignal[]): Promise<void> {
       else signal.addEventListener('abort', () => resolve(), { once: true });
     }
   });
+}
+
+/**
+ * The other end: what a process calls after each commit unless its own relay holds all shards. Notifies at once, and then at
+ * most every NOTIFY_GAP_MS, in a statement of its own: inside the write transaction it would serialise all commits. A notification that
+ * cannot be sent is only logged, for the relay polls.
+ */
+export function createCommitNotifier(read: Read, logger: Logger): () => void {
+  let busy = false;
+  let again = false;
+  const notify = async () => {
+    busy = true;
+    do {
+      again = false;
+      try {
+        await read(NOTIFY, []);
+      } catch (error) {
+        logger.debug({ error: String(error) }, 'a wake-up could not be sent');
+      }
+      await sleep(NOTIFY_GAP_MS, undefined, { ref: false });
+    } while (again);
+    busy = false;
+  };
+  return () => {
+    again = true;
+    if (!busy) void notify();
+  };
 }

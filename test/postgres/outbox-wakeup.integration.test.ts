@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { DatabaseWakeup, NOTIFY_RELAYS } from '../../src/postgres/wakeup.ts';
+import { createCommitNotifier, DatabaseWakeup } from '../../src/postgres/wakeup.ts';
+import { createRead } from '../../src/postgres/read.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 const silent = pino({ level: 'silent' });
@@ -34,12 +35,20 @@ afterEach(async () => {
   await wakeup.stop();
 });
 
-/** As after a commit in another process. */
-const notify = () => pool.query(NOTIFY_RELAYS.text);
-
 test('a commit in one process wakes a relay in another', async () => {
-  await notify();
+  createCommitNotifier(createRead(pool, 5_000), silent)();
   await vi.waitFor(() => expect(hints).toBe(2), PATIENCE);
+});
+
+test('many commits at once are few notifications, and the last one is not forgotten', async () => {
+  const query = vi.spyOn(pool, 'query');
+  const notify = createCommitNotifier(createRead(pool, 5_000), silent);
+  for (let commit = 0; commit < 1_000; commit += 1) notify();
+  await vi.waitFor(() => expect(hints).toBeGreaterThanOrEqual(2), PATIENCE);
+  const before = hints;
+  notify();
+  await vi.waitFor(() => expect(hints).toBeGreaterThan(before), PATIENCE);
+  expect(query.mock.calls.length).toBeLessThan(10);
 });
 
 test('a listener that lost its connection listens again, and looks for what it missed', async () => {
@@ -47,16 +56,24 @@ test('a listener that lost its connection listens again, and looks for what it m
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'genesis-wakeup' AND datname = current_database()",
   );
   await vi.waitFor(() => expect(hints).toBe(2), PATIENCE);
-  await notify();
+  createCommitNotifier(createRead(pool, 5_000), silent)();
   await vi.waitFor(() => expect(hints).toBe(3), PATIENCE);
 });
 
 test('who has unsubscribed hears nothing', async () => {
   let heard = 0;
   wakeup.subscribe(() => (heard += 1))();
-  await notify();
+  createCommitNotifier(createRead(pool, 5_000), silent)();
   await vi.waitFor(() => expect(hints).toBe(2), PATIENCE);
   expect(heard).toBe(0);
+});
+
+test('a notification that cannot be sent is no error of the command', async () => {
+  const broken = new pg.Pool({ connectionString: 'postgres://nobody@127.0.0.1:1/none' });
+  const connect = vi.spyOn(broken, 'connect');
+  createCommitNotifier(createRead(broken, 5_000), silent)();
+  await expect(connect.mock.results[0]?.value).rejects.toThrow('ECONNREFUSED');
+  await broken.end();
 });
 
 test('it stops without a database, too', async () => {
