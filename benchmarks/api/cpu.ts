@@ -27,14 +27,22 @@ export function cpuOf(pid: number): number {
   return statOf(pid)?.own ?? 0;
 }
 
-/** Microseconds of CPU that a process and all its children have used, those that have ended too. */
-export function cpuOfFamily(pid: number): number {
-  const parent = statOf(pid);
-  const children = readdirSync('/proc')
+function childrenOf(pid: number): (Stat | null)[] {
+  return readdirSync('/proc')
     .filter((name) => /^\d+$/u.test(name))
     .map((name) => statOf(Number(name)))
     .filter((stat) => stat?.parent === pid);
-  return children.reduce((sum, child) => sum + (child?.own ?? 0), (parent?.own ?? 0) + (parent?.ended ?? 0));
+}
+
+/** How many children a process has that it has not waited for. */
+export function countChildren(pid: number): number {
+  return childrenOf(pid).length;
+}
+
+/** Microseconds of CPU that a process and all its children have used, those that have ended too. */
+export function cpuOfFamily(pid: number): number {
+  const parent = statOf(pid);
+  return childrenOf(pid).reduce((sum, child) => sum + (child?.own ?? 0), (parent?.own ?? 0) + (parent?.ended ?? 0));
 }
 
 /** Microseconds of CPU of the programs that this process has run to their end. */

@@ -1,9 +1,10 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { percentile } from '../../faults/percentile.ts';
 import { oneStatementScript, textbookScript, type RowTexts } from '../textbook/script.ts';
-import { cpuOfEndedPrograms, cpuOfFamily } from './cpu.ts';
+import { cpuOfEndedPrograms, cpuOfFamily, countChildren } from './cpu.ts';
 import { runProgram } from './run-program.ts';
 
 /** pgbench with the transactions that the API is compared with. */
@@ -60,7 +61,9 @@ export async function createReference(source: string, target: Target, folder: st
   return {
     async run(script, connections, seconds) {
       const before = spent();
+      const others = countChildren(target.postmaster);
       const output = await pgbench(script, connections, seconds);
+      await untilWaitedFor(target.postmaster, others);
       const figure = (pattern: RegExp): number => Number(pattern.exec(output)?.[1]);
       const perSecond = figure(/tps = ([\d.]+)/u);
       const transactions = figure(/actually processed: (\d+)/u);
@@ -76,6 +79,12 @@ export async function createReference(source: string, target: Target, folder: st
       return latencyOf(globSync(`${log}.*`).map((file) => readFileSync(file, 'utf8')));
     },
   };
+}
+
+/** What a backend has used counts once it has ended and the server has waited for it: until no more are left than there were. */
+async function untilWaitedFor(postmaster: number, others: number): Promise<void> {
+  const patience = performance.now() + 2_000;
+  while (countChildren(postmaster) > others && performance.now() < patience) await sleep(5);
 }
 
 /** Of pgbench's logs: a line for each transaction, the third column its microseconds; at a rate, from when it was due. */

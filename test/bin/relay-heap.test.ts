@@ -25,7 +25,9 @@ const CHURN = `
 /** What a module writes in a process of its own. */
 async function evaluate(text: string, options: readonly string[] = []): Promise<string> {
   const args = [...options, '--input-type=module', '--eval', text];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000, killSignal: 'SIGKILL' });
+  // What is measured for coverage lies in the heap as well.
+  const env = { ...process.env, NODE_V8_COVERAGE: undefined };
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000, killSignal: 'SIGKILL', env });
   return stdout;
 }
 
@@ -38,7 +40,7 @@ test('garbage is collected long before the heap has grown to a multiple of what 
   const prepare = `import { keepHeapSmall } from ${JSON.stringify(MODULE)}; keepHeapSmall();`;
   const [usual, small] = [await mostHeap(''), await mostHeap(prepare)];
   // A third; by one of its two flags alone it would be 0.7 or 0.9.
-  expect(small).toBeLessThan(0.5 * usual);
+  expect(small).toBeLessThan(0.6 * usual);
 });
 
 /** What ends `genesis relay` or `genesis api`: the first flag that is set, or else that somebody else has the port. */

@@ -152,9 +152,12 @@ describe('genesis doctor', { timeout: 60_000 }, () => {
     expect((await examine()).of('database', 'migrations')).toMatch(/^fail: changed after .*: 0002_/u);
     await rig.query(`DELETE FROM genesis_migrations WHERE name LIKE '0002%'`);
     await rig.query(`INSERT INTO genesis_migrations (name, checksum) VALUES ('9999_later.sql', 'x')`);
+    const applied = async () =>
+      (await rig.pool.query<{ name: string }>('SELECT name FROM genesis_migrations ORDER BY name')).rows;
+    const before = await applied();
     expect((await examine()).of('database', 'migrations')).toMatch(/^fail: pending: 0002_.* → npx genesis migrate$/u);
-    const { rows } = await rig.pool.query<{ n: number }>('SELECT count(*)::integer AS n FROM genesis_migrations');
-    expect(rows).toEqual([{ n: 5 }]);
+    // It only looks.
+    expect(await applied()).toEqual(before);
   });
 
   it('only warns of a database that is newer', async () => {
