@@ -2,12 +2,12 @@ import { AssertionError } from 'node:assert';
 import type { ClaimedRow } from './ports.ts';
 
 /**
- * Ids of ordinary rows ascend, versions ascend within each session, and no session comes both ways; and none comes before what is known of
- * its session. A claim that breaks this is a defect; sending it would reorder.
- * @param known Rows that were claimed before and are not acknowledged.
+ * Ids of ordinary rows ascend, versions ascend within each session, and no session comes both ways; and none comes before a row of its
+ * session that was claimed before and is not acknowledged. A claim that breaks this is a defect; sending it would reorder.
+ * @param unsent Those rows.
  */
-export function assertOrder(rows: readonly ClaimedRow[], known: readonly ClaimedRow[]): void {
-  const latest = latestOf(known);
+export function assertOrder(rows: readonly ClaimedRow[], unsent: readonly ClaimedRow[]): void {
+  const latest = latestOf(unsent);
   const sessions = new Map<string, ClaimedRow>();
   let lastId = -Infinity;
   for (const row of rows) {
